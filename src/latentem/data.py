@@ -1,0 +1,301 @@
+"""The data as a re-readable recipe: a `Source` is divided into chunks and yields a `Batch` for each.
+
+The division into chunks depends on the data alone, never on the number of workers, so that every
+executor adds the same numbers in the same order.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, TypeVar
+
+import numpy as np
+
+from ._typing import Array, FloatArray
+from .errors import DataError
+
+T = TypeVar("T")
+
+CHUNK_ROWS = 2048
+LARGEST_MAGNITUDE = 1e150
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Aligned columns of one chunk.
+
+    Attributes
+    ----------
+    values : (n, D) float64
+        Observations; NaN marks a missing entry.
+    weights : (n,) or None
+        Non-negative weights of the rows; None stands for ones.
+    labels : (n,) int or None
+        Known latent states, -1 where unknown.
+    offsets : (G + 1,) int or None
+        Boundaries of the groups (sequences, subjects) within the batch; None: every row is alone.
+    first_row : int
+        Number of the first row in the whole data, for messages.
+    missing : bool
+        Whether `values` may hold NaN.
+    covariates : (n, P) or None
+        Columns that the model conditions on.
+    memo : dict
+        Results that depend on the values alone, see `once`.
+    """
+
+    values: FloatArray
+    weights: FloatArray | None = None
+    labels: Array | None = None
+    offsets: Array | None = None
+    first_row: int = 0
+    missing: bool = False
+    covariates: FloatArray | None = None
+    memo: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def once(self, key: Hashable, compute: Callable[[], T]) -> T:
+        """What `compute` returns, kept while the batch lives: features shared by density and statistics."""
+        if key not in self.memo:
+            self.memo[key] = compute()
+        result: T = self.memo[key]
+        return result
+
+    def __len__(self) -> int:
+        return int(self.values.shape[0])
+
+    @property
+    def n_columns(self) -> int:
+        return int(self.values.shape[1])
+
+    @cached_property
+    def observed(self) -> Array:
+        """(n, D) bool: which entries are not missing."""
+        return ~np.isnan(self.values)
+
+    @property
+    def group_offsets(self) -> Array:
+        """Boundaries of the groups; without any, the whole batch is one group."""
+        return np.array([0, len(self)]) if self.offsets is None else self.offsets
+
+    @property
+    def group_lengths(self) -> Array:
+        return np.diff(self.group_offsets)
+
+    @property
+    def n_groups(self) -> int:
+        return len(self.group_offsets) - 1
+
+    def unit_weights(self, per_group: bool) -> FloatArray:
+        """Weights of the units: of the rows, or of the groups (that of their first row)."""
+        weights = np.ones(len(self)) if self.weights is None else self.weights
+        return weights[self.group_offsets[:-1]] if per_group else weights
+
+    def reweighted(self, unit_weights: FloatArray, per_group: bool) -> Batch:
+        """The same rows with other weights, given for rows or for groups."""
+        weights = np.repeat(unit_weights, self.group_lengths) if per_group else unit_weights
+        return replace(self, weights=weights)
+
+    def without_labels(self) -> Batch:
+        return self if self.labels is None else replace(self, labels=None)
+
+    def columns(self, index: Array) -> Batch:
+        """The batch with only some of the columns."""
+        return replace(self, values=np.ascontiguousarray(self.values[:, index]), memo={})
+
+    def row_of_unit(self, unit: int, per_group: bool) -> int:
+        """Number in the whole data of a unit's first row."""
+        return self.first_row + int(self.group_offsets[unit] if per_group else unit)
+
+
+class Source(ABC):
+    """The data, re-readable chunk by chunk."""
+
+    names: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def n_rows(self) -> int: ...
+
+    @property
+    @abstractmethod
+    def chunks(self) -> Sequence[Any]:
+        """Keys of the chunks, in order: small and picklable."""
+
+    @abstractmethod
+    def read(self, chunk: Any) -> Batch:
+        """The batch of one chunk."""
+
+    @property
+    def n_columns(self) -> int:
+        return len(self.names)
+
+    @property
+    def missing(self) -> bool:
+        """Whether any entry may be NaN."""
+        return False
+
+    def __iter__(self) -> Iterator[Batch]:
+        return (self.read(chunk) for chunk in self.chunks)
+
+
+class ArraySource(Source):
+    """Arrays in memory.
+
+    Parameters
+    ----------
+    values : (n, D) array of numbers, or a SciPy sparse matrix in rows
+        Read as float64, chunk by chunk: float32 and integers are never copied whole.
+    weights : (n,), optional
+    labels : (n,) int, optional
+        Known latent states, -1 where unknown.
+    lengths : sequence of int, optional
+        Lengths of consecutive groups; chunks then end where groups end.
+    covariates : (n, P), optional
+    chunk_rows : int
+        Rows in a chunk (at least one group).
+    names : sequence of str, optional
+        Column names.
+
+    Raises
+    ------
+    DataError
+        Empty data, infinite values, magnitudes above 1e150 (their squares overflow), weights that are
+        negative, not finite or all zero, lengths that do not add up; the row and column are named.
+    """
+
+    def __init__(
+        self,
+        values: Any,
+        *,
+        weights: Any = None,
+        labels: Any = None,
+        lengths: Any = None,
+        covariates: Any = None,
+        chunk_rows: int = CHUNK_ROWS,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self.values = values if _is_sparse(values) else np.asarray(values)
+        if self.values.ndim != 2:
+            raise DataError(f"expected a table with rows and columns (2 dimensions), got shape {self.values.shape}")
+        n, d = self.values.shape
+        if n == 0 or d == 0:
+            raise DataError(f"expected at least one row and one column, got {n} x {d}")
+        self.names = tuple(names) if names is not None else tuple(f"x{j}" for j in range(d))
+        self.weights = None if weights is None else check_weights(weights, n)
+        self.labels = None if labels is None else _aligned("labels", labels, n).astype(np.intp)
+        self.covariates = None if covariates is None else _aligned("covariates", covariates, n).astype(float)
+        self.offsets = None if lengths is None else _offsets(lengths, n)
+        if chunk_rows < 1:
+            raise DataError(f"chunk_rows must be at least 1, got {chunk_rows}")
+        self.chunk_rows = int(chunk_rows)
+        self._missing = self._scan()
+
+    @property
+    def n_rows(self) -> int:
+        return int(self.values.shape[0])
+
+    @property
+    def missing(self) -> bool:
+        return self._missing
+
+    @cached_property
+    def chunks(self) -> list[tuple[int, int]]:
+        if self.offsets is None:
+            edges = [*range(0, self.n_rows, self.chunk_rows), self.n_rows]
+        else:
+            edges = _group_edges(self.offsets, self.chunk_rows)
+        return list(zip(edges[:-1], edges[1:], strict=True))
+
+    def read(self, chunk: tuple[int, int]) -> Batch:
+        rows = slice(*chunk)
+        return Batch(
+            values=_dense(self.values[rows]),
+            weights=None if self.weights is None else self.weights[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            offsets=None if self.offsets is None else _offsets_within(self.offsets, *chunk),
+            first_row=chunk[0],
+            missing=self._missing,
+            covariates=None if self.covariates is None else self.covariates[rows],
+        )
+
+    def _scan(self) -> bool:
+        """Check every entry once, chunk by chunk; return whether some are missing."""
+        if self.values.dtype.kind not in "fiub":
+            raise DataError(
+                f"expected numbers, got an array of {self.values.dtype}; encode text columns first"
+            )
+        missing = False
+        for start, stop in self.chunks:
+            missing |= _scan_block(_dense(self.values[start:stop]), start, self.names)
+        return missing
+
+
+def check_weights(weights: Any, n: int) -> FloatArray:
+    """Weights as float64, or a `DataError` that names the row at fault."""
+    checked = _aligned("weights", weights, n).astype(float)
+    if checked.ndim != 1:
+        raise DataError(f"weights must be one-dimensional, got shape {checked.shape}")
+    wrong = np.flatnonzero(~(np.isfinite(checked) & (checked >= 0)))
+    if len(wrong):
+        raise DataError(f"weights must be finite and not negative; row {wrong[0]} has {checked[wrong[0]]}")
+    if not checked.any():
+        raise DataError("all weights are zero: there is nothing to fit")
+    return checked
+
+
+def _scan_block(block: FloatArray, first_row: int, names: Sequence[str]) -> bool:
+    largest = float(np.max(np.abs(block)))
+    if largest <= LARGEST_MAGNITUDE:
+        return False
+    wrong = np.argwhere(np.abs(np.nan_to_num(block, nan=0.0, posinf=np.inf, neginf=-np.inf)) > LARGEST_MAGNITUDE)
+    if len(wrong):
+        row, column = wrong[0]
+        raise DataError(
+            f"row {first_row + row}, column {names[column]!r}: {block[row, column]} is infinite or so large that its "
+            "square overflows; remove the row or rescale the column"
+        )
+    return True
+
+
+def _is_sparse(values: Any) -> bool:
+    return hasattr(values, "tocsr") and hasattr(values, "nnz")
+
+
+def _dense(block: Any) -> FloatArray:
+    dense = block.toarray() if _is_sparse(block) else block
+    return np.ascontiguousarray(dense, dtype=np.float64)
+
+
+def _aligned(name: str, values: Any, n: int) -> Array:
+    array = np.asarray(values)
+    if array.shape[:1] != (n,):
+        raise DataError(f"{name} must have one entry for each of the {n} rows, got shape {array.shape}")
+    return array
+
+
+def _offsets(lengths: Any, n: int) -> Array:
+    counts = np.asarray(lengths)
+    if counts.ndim != 1 or counts.dtype.kind not in "iu" or not len(counts):
+        raise DataError("lengths must be a sequence of whole numbers")
+    if np.any(counts < 1):
+        raise DataError(f"every length must be at least 1; group {int(np.argmin(counts))} has {int(counts.min())}")
+    if counts.sum() != n:
+        raise DataError(f"lengths add up to {int(counts.sum())}, but there are {n} rows")
+    return np.concatenate([[0], np.cumsum(counts)])
+
+
+def _group_edges(offsets: Array, chunk_rows: int) -> list[int]:
+    """Chunk boundaries at group boundaries: each chunk takes whole groups until it has enough rows."""
+    edges = [0]
+    for stop in offsets[1:]:
+        if stop - edges[-1] >= chunk_rows:
+            edges.append(int(stop))
+    return edges if edges[-1] == offsets[-1] else [*edges, int(offsets[-1])]
+
+
+def _offsets_within(offsets: Array, start: int, stop: int) -> Array:
+    first, last = np.searchsorted(offsets, [start, stop])
+    return np.asarray(offsets[first : last + 1] - start)

@@ -1,0 +1,75 @@
+"""Worker processes, for functions that hold the interpreter lock."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from ..data import Batch, Source
+from ..em import Executor
+from ..statistics import Statistics
+from .blas import single_threaded_blas
+from .reduction import BLOCK, PairwiseSum, pairwise_sum
+from .threads import available_cores
+
+T = TypeVar("T", bound=Statistics)
+_source: Source | None = None
+
+
+@dataclass
+class Processes(Executor):
+    """Blocks of chunks on `n_workers` processes, added in chunk order.
+
+    The source travels to the workers once; keep the executor for the whole fit and close it (it is a context manager).
+    """
+
+    n_workers: int | None = None
+    _pool: ProcessPoolExecutor | None = field(default=None, init=False, repr=False)
+    _sent: Source | None = field(default=None, init=False, repr=False)
+
+    def fold(self, function: Callable[[Batch], T], source: Source) -> T:
+        pool = self._ready(source)
+        task = pickle.dumps(function)
+        chunks = source.chunks
+        blocks = [chunks[i : i + BLOCK] for i in range(0, len(chunks), BLOCK)]
+        total: PairwiseSum[T] = PairwiseSum()
+        for block, partial in zip(blocks, pool.map(_fold_block, [task] * len(blocks), blocks), strict=True):
+            total.push(partial, len(block))
+        return total.total()
+
+    def _ready(self, source: Source) -> ProcessPoolExecutor:
+        if self._pool is None or self._sent is not source:
+            self.close()
+            context = multiprocessing.get_context("spawn")
+            workers = self.n_workers or available_cores()
+            self._pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_receive, initargs=(source,))
+            self._sent = source
+        return self._pool
+
+    def close(self) -> None:
+        """End the workers."""
+        if self._pool is not None:
+            self._pool.shutdown()
+        self._pool = self._sent = None
+
+    def __enter__(self) -> Processes:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+
+def _receive(source: Source) -> None:
+    global _source
+    _source = source
+
+
+def _fold_block(task: bytes, chunks: Any) -> Any:
+    assert _source is not None
+    function = pickle.loads(task)
+    with single_threaded_blas():
+        return pairwise_sum(function(_source.read(chunk)) for chunk in chunks)

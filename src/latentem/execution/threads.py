@@ -1,0 +1,56 @@
+"""A thread a chunk; NumPy, BLAS and the compiled kernels release the interpreter lock."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from ..data import Batch, Source
+from ..em import Executor
+from ..statistics import Statistics
+from .blas import single_threaded_blas
+from .reduction import pairwise_sum
+from .serial import Serial
+
+T = TypeVar("T", bound=Statistics)
+AHEAD = 4
+
+
+@dataclass(frozen=True)
+class Threads(Executor):
+    """Chunks on `n_workers` threads (None: as many as there are cores), added in chunk order."""
+
+    n_workers: int | None = None
+
+    def fold(self, function: Callable[[Batch], T], source: Source) -> T:
+        workers = min(self.n_workers or available_cores(), len(source.chunks))
+        if workers <= 1:
+            return Serial().fold(function, source)
+        with single_threaded_blas(), ThreadPoolExecutor(workers) as pool:
+            return pairwise_sum(_in_order(pool, function, source, AHEAD * workers))
+
+
+def _in_order(
+    pool: ThreadPoolExecutor, function: Callable[[Batch], T], source: Source, ahead: int
+) -> Iterator[T]:
+    """Results in chunk order, at most `ahead` of them in flight: memory does not grow with the data."""
+    pending: deque[Future[T]] = deque()
+    try:
+        for chunk in source.chunks:
+            if len(pending) == ahead:
+                yield pending.popleft().result()
+            pending.append(pool.submit(lambda key: function(source.read(key)), chunk))
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,213 @@
+"""Gaussian log densities and moments: two matrix products where they are accurate, centred factors where not.
+
+Products of raw moments cancel.  With s² = Σᵢᵢ + (c - μ)²ᵢ the terms of the quadratic form of component k,
+expanded about a common centre c, add up to about Bₖ = sᵀ|Σₖ⁻¹|s in magnitude, so its error is about ε Bₖ.
+A component over `LARGEST_TERMS` is computed from its own mean with a triangular factor instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.linalg import solve_triangular
+
+from .._typing import Array, FloatArray
+
+LARGEST_TERMS = 2e4
+LOG_2PI = float(np.log(2 * np.pi))
+
+
+@dataclass(frozen=True)
+class GaussianPlan:
+    """What a pass over the data needs of full-covariance parameters, prepared once for all chunks.
+
+    Attributes
+    ----------
+    centre : (D,)
+        Common centre c of the expanded form, the mean of the means.
+    references : (K, D)
+        Centre that each component's moments are relative to: c, or its own mean.
+    weights : (K, P)
+        Coefficients of the features in the log densities.
+    whiten : (K, D, D)
+        Inverse Cholesky factors L⁻¹, Σ = L Lᵀ.
+    log_scale : (K,)
+        -½ D log 2π - log |L|.
+    centred : (C,) int
+        Components that take the centred path.
+    """
+
+    means: FloatArray
+    covariances: FloatArray
+    centre: FloatArray
+    references: FloatArray
+    weights: FloatArray
+    whiten: FloatArray
+    log_scale: FloatArray
+    centred: Array
+
+
+def plan_gaussian(means: FloatArray, covariances: FloatArray) -> GaussianPlan:
+    """Prepare a pass for means (K, D) and covariances (K, D, D)."""
+    k, d = means.shape
+    whiten = inverse_factors(covariances)
+    precisions = np.swapaxes(whiten, 1, 2) @ whiten
+    log_scale = np.log(np.diagonal(whiten, axis1=1, axis2=2)).sum(axis=1) - 0.5 * d * LOG_2PI
+    centre = means.mean(axis=0)
+    offset = means - centre
+    spread = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2) + offset**2)
+    terms = np.einsum("ki,kij,kj->k", spread, np.abs(precisions), spread)
+    centred = np.flatnonzero(~(terms <= LARGEST_TERMS))
+    references = np.where(np.isin(np.arange(k), centred)[:, None], means, centre)
+    linear = np.einsum("kij,kj->ki", precisions, offset)
+    i, j = np.triu_indices(d)
+    quadratic = np.where(i == j, -0.5, -1.0) * precisions[:, i, j]
+    constant = log_scale - 0.5 * np.einsum("ki,ki->k", linear, offset)
+    weights = np.concatenate([quadratic, linear, constant[:, None]], axis=1)
+    return GaussianPlan(means, covariances, centre, references, weights, whiten, log_scale, centred)
+
+
+def inverse_factors(covariances: FloatArray) -> FloatArray:
+    """L⁻¹ for each Σ = L Lᵀ; raises `numpy.linalg.LinAlgError` where Σ is not positive definite."""
+    factors = np.linalg.cholesky(covariances)
+    identity = np.eye(covariances.shape[-1])
+    return np.stack([solve_triangular(factor, identity, lower=True, check_finite=False) for factor in factors])
+
+
+def product_features(x: FloatArray, centre: FloatArray) -> FloatArray:
+    """Rows xᵢxⱼ (i ≤ j), xᵢ, 1 of the centred values; shape (D(D+1)/2 + D + 1, n)."""
+    n, d = x.shape
+    pairs = d * (d + 1) // 2
+    rows = np.empty((pairs + d + 1, n))
+    centred = rows[pairs : pairs + d]
+    np.subtract(x.T, centre[:, None], out=centred)
+    start = 0
+    for i in range(d):
+        np.multiply(centred[i], centred[i:], out=rows[start : start + d - i])
+        start += d - i
+    rows[-1] = 1.0
+    return rows
+
+
+def log_density(x: FloatArray, plan: GaussianPlan, features: FloatArray) -> FloatArray:
+    """log N(xₙ; μₖ, Σₖ), shape (K, n), for complete rows."""
+    result = plan.weights @ features
+    for k in plan.centred:
+        result[k] = _centred_log_density(x, plan, k)
+    return result
+
+
+def moments(
+    x: FloatArray, responsibilities: FloatArray, plan: GaussianPlan, features: FloatArray
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Σ r (K,), Σ r y (K, D) and packed Σ r y yᵀ (K, D(D+1)/2), where y = x - reference of the component."""
+    d = x.shape[1]
+    pairs = d * (d + 1) // 2
+    totals = responsibilities @ features.T
+    for k in plan.centred:
+        y = x - plan.references[k]
+        weighted = responsibilities[k] @ y
+        totals[k, :pairs] = pack((y.T * responsibilities[k]) @ y)
+        totals[k, pairs:-1] = weighted
+    return totals[:, -1], totals[:, pairs:-1], totals[:, :pairs]
+
+
+def log_density_observed(x: FloatArray, observed: Array, plan: GaussianPlan) -> FloatArray:
+    """log density of what is observed of each row: log N(x_o; μ_o, Σ_oo), one factorization a pattern."""
+    result = np.empty((len(plan.means), len(x)))
+    for rows, seen in patterns(observed):
+        block = x[rows][:, seen]
+        for k, (mean, covariance) in enumerate(zip(plan.means, plan.covariances, strict=True)):
+            result[k, rows] = _log_normal(block - mean[seen], covariance[np.ix_(seen, seen)])
+    return result
+
+
+def moments_observed(
+    x: FloatArray, observed: Array, responsibilities: FloatArray, plan: GaussianPlan
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Expected moments given what is observed: the missing entries have mean and covariance given the rest.
+
+    E[x_m | x_o] = μ_m + Σ_mo Σ_oo⁻¹ (x_o - μ_o) and Cov = Σ_mm - Σ_mo Σ_oo⁻¹ Σ_om (Little and Rubin, section 11.2).
+    """
+    k, d = plan.means.shape
+    first, second = np.zeros((k, d)), np.zeros((k, d, d))
+    for rows, seen in patterns(observed):
+        for j in range(k):
+            r = responsibilities[j, rows]
+            filled, extra = _complete(x[rows], seen, plan.means[j], plan.covariances[j])
+            y = filled - plan.references[j]
+            first[j] += r @ y
+            second[j] += (y.T * r) @ y + r.sum() * extra
+    return responsibilities.sum(axis=1), first, pack(second)
+
+
+def patterns(observed: Array) -> Iterator[tuple[Array, Array]]:
+    """(row numbers, observed columns) for each distinct pattern of missingness."""
+    codes = np.packbits(observed, axis=1)
+    _, inverse = np.unique(codes, axis=0, return_inverse=True)
+    inverse = inverse.ravel()
+    for code in range(inverse.max() + 1):
+        rows = np.flatnonzero(inverse == code)
+        yield rows, np.flatnonzero(observed[rows[0]])
+
+
+def pack(matrices: FloatArray) -> FloatArray:
+    """The upper triangle of symmetric matrices (..., D, D) as (..., D(D+1)/2)."""
+    i, j = np.triu_indices(matrices.shape[-1])
+    return matrices[..., i, j]
+
+
+def unpack(packed: FloatArray, d: int) -> FloatArray:
+    """Symmetric matrices from their packed upper triangles."""
+    i, j = np.triu_indices(d)
+    matrices = np.empty((*packed.shape[:-1], d, d))
+    matrices[..., i, j] = packed
+    matrices[..., j, i] = packed
+    return matrices
+
+
+def floor_eigenvalues(scatter: FloatArray, floor: FloatArray) -> tuple[FloatArray, Array]:
+    """argmax over Σ ⪰ diag(floor) of -log|Σ| - tr(Σ⁻¹ S), for each S (..., D, D), and where the floor holds.
+
+    In coordinates scaled by the floor's roots the constraint is Σ ⪰ I, and the maximizer keeps the eigenvectors of S
+    and lifts its eigenvalues to at least 1.
+    """
+    root = np.sqrt(floor)
+    scaled = scatter / np.outer(root, root)
+    values, vectors = np.linalg.eigh(scaled)
+    held = values[..., 0] < 1.0
+    if not np.any(held):
+        return scatter, held
+    lifted = (vectors * np.maximum(values, 1.0)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
+    lifted = 0.5 * (lifted + np.swapaxes(lifted, -1, -2)) * np.outer(root, root)
+    return np.where(held[..., None, None], lifted, scatter), held
+
+
+def _centred_log_density(x: FloatArray, plan: GaussianPlan, k: int) -> FloatArray:
+    z = (x - plan.means[k]) @ plan.whiten[k].T
+    return np.asarray(plan.log_scale[k] - 0.5 * np.einsum("ni,ni->n", z, z))
+
+
+def _log_normal(deviations: FloatArray, covariance: FloatArray) -> FloatArray:
+    if deviations.shape[1] == 0:
+        return np.zeros(len(deviations))
+    factor = np.linalg.cholesky(covariance)
+    z = solve_triangular(factor, deviations.T, lower=True, check_finite=False)
+    scale = np.log(np.diag(factor)).sum() + 0.5 * len(factor) * LOG_2PI
+    return np.asarray(-0.5 * np.einsum("in,in->n", z, z) - scale)
+
+
+def _complete(
+    x: FloatArray, seen: Array, mean: FloatArray, covariance: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Rows with missing entries at their conditional means, and the conditional covariance (D, D), zero where seen."""
+    unseen = np.setdiff1d(np.arange(len(mean)), seen)
+    filled, extra = x.copy(), np.zeros_like(covariance)
+    if len(unseen):
+        cross = covariance[np.ix_(unseen, seen)]
+        regression = np.linalg.solve(covariance[np.ix_(seen, seen)], cross.T).T if len(seen) else cross
+        filled[:, unseen] = mean[unseen] + (x[:, seen] - mean[seen]) @ regression.T
+        extra[np.ix_(unseen, unseen)] = covariance[np.ix_(unseen, unseen)] - regression @ cross.T
+    return filled, extra

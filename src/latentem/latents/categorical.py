@@ -1,0 +1,76 @@
+"""Independent units, each in one of K states: p(z = k) = πₖ."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .._typing import Array, FloatArray
+from ..data import Batch
+from ..errors import ParameterError
+from ..kernels.normalize import normalize_states
+from ..kernels.simplex import expected_log_simplex, maximize_simplex
+from ..model import Latent, Posterior
+from ..parameters import Parameters, Simplex, parameter
+from ..statistics import Statistics
+
+
+@dataclass(frozen=True)
+class CategoricalParameters(Parameters):
+    """Weights π, shape (K,)."""
+
+    weights: FloatArray = parameter(Simplex())
+
+
+@dataclass(frozen=True)
+class CategoricalStatistics(Statistics):
+    """Expected counts of the states, shape (K,)."""
+
+    counts: FloatArray
+
+
+@dataclass(frozen=True)
+class Categorical(Latent[CategoricalParameters, CategoricalStatistics]):
+    """p(z = k) = πₖ; posterior by enumeration, p(k | x) ∝ πₖ p(x | k).
+
+    Attributes
+    ----------
+    n_states : int
+    fixed : tuple of int
+        States whose weight stays at its starting value.
+    """
+
+    n_states: int
+    fixed: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.n_states < 1:
+            raise ParameterError(f"a Categorical needs at least one state, got {self.n_states}")
+
+    def start(self) -> CategoricalParameters:
+        return CategoricalParameters(np.full(self.n_states, 1.0 / self.n_states))
+
+    def posterior(
+        self, log_density: FloatArray, batch: Batch, params: CategoricalParameters
+    ) -> tuple[Posterior, FloatArray]:
+        with np.errstate(divide="ignore"):
+            log_density += np.log(params.weights)[:, None]
+        log_likelihood = normalize_states(log_density)
+        return Posterior(log_density), log_likelihood
+
+    def statistics(self, posterior: Posterior, batch: Batch) -> CategoricalStatistics:
+        return CategoricalStatistics(posterior.responsibilities.sum(axis=1))
+
+    def maximize(self, statistics: CategoricalStatistics, params: CategoricalParameters) -> CategoricalParameters:
+        held = np.isin(np.arange(self.n_states), self.fixed)
+        return CategoricalParameters(maximize_simplex(statistics.counts, params.weights, held))
+
+    def expected_log_density(self, statistics: CategoricalStatistics, params: CategoricalParameters) -> float:
+        return expected_log_simplex(statistics.counts, params.weights)
+
+    def pseudo_statistics(self, concentration: float) -> CategoricalStatistics:
+        return CategoricalStatistics(np.full(self.n_states, float(concentration)))
+
+    def sample(self, params: CategoricalParameters, lengths: Array, rng: np.random.Generator) -> Array:
+        return rng.choice(self.n_states, size=int(np.sum(lengths)), p=params.weights)

@@ -1,0 +1,352 @@
+"""The contracts: `Posterior`, `Family`, `Latent`, and `LatentVariableModel`, which joins the two.
+
+A mixture is Categorical × family, a hidden Markov model is MarkovChain × the same family.  A model
+with one component is itself a family, so models nest.  No code anywhere is written for a pair.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from ._typing import Array, FloatArray
+from .data import Batch, Source
+from .errors import DataError, LatentemError
+from .parameters import Parameters
+from .statistics import Expectation, Statistics
+
+P = TypeVar("P", bound=Parameters)
+S = TypeVar("S", bound=Statistics)
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """What a latent hands to an emission.
+
+    Attributes
+    ----------
+    probabilities : (K, units)
+        p(z = k | x; θ); units are rows, or groups where a family's unit is the group.
+    weights : (units,) or None
+        Weights of the units; None stands for ones.
+    pairs : (units?, K, K) or None
+        Σ over time of p(zₜ = j, zₜ₊₁ = k | x), weighted, where the latent is a chain.
+    """
+
+    probabilities: FloatArray
+    weights: FloatArray | None = None
+    pairs: FloatArray | None = None
+
+    @cached_property
+    def responsibilities(self) -> FloatArray:
+        """(K, units): probabilities times weights, what expected statistics are summed with."""
+        return self.probabilities if self.weights is None else self.probabilities * self.weights
+
+    def component(self, k: int) -> Posterior:
+        """The posterior of one state alone, for a family with one component."""
+        return Posterior(self.probabilities[k : k + 1], self.weights)
+
+
+class Family(ABC, Generic[P, S]):
+    """p(x | z = k; θ) for k = 1 … K, where K is the leading length of its parameters' arrays.
+
+    A family is a value without state: frozen options, no data, no parameters.
+    """
+
+    @property
+    def per_group(self) -> bool:
+        """Whether its unit is a group of rows (as for a chain) rather than a row."""
+        return False
+
+    @abstractmethod
+    def start(self, batch: Batch, n_components: int) -> P:
+        """Rough parameters from pooled rows, equal for all components: where a Newton step may begin."""
+
+    @abstractmethod
+    def log_density(self, batch: Batch, params: P) -> FloatArray:
+        """log p(xₙ | z = k; θ), shape (K, units)."""
+
+    @abstractmethod
+    def statistics(self, batch: Batch, posterior: Posterior, params: P) -> S:
+        """Σₙ wₙ p(k | xₙ) T(xₙ); relative to a reference that is a function of `params` alone."""
+
+    @abstractmethod
+    def maximize(self, statistics: S, params: P) -> P:
+        """argmax_θ Q(θ; statistics), from `params`; for `LocalQ` one safeguarded Newton step."""
+
+    @abstractmethod
+    def expected_log_density(self, statistics: S, params: P) -> float:
+        """This family's part of Q: E_q[log p(x | z; θ)] at `params`, from the statistics alone."""
+
+    @abstractmethod
+    def sample(self, params: P, states: Array, rng: np.random.Generator) -> FloatArray:
+        """Draw one row for each entry of `states`; shape (n, D)."""
+
+    def check(self, batch: Batch) -> None:
+        """Raise `DataError`, naming row and column, where a value lies outside the support."""
+
+    def log_prior(self, params: P) -> float:
+        """The log prior that `maximize` takes into account, up to a constant."""
+        return 0.0
+
+    def score(self, statistics: S, params: P) -> FloatArray:
+        """∇Q at fixed statistics in unconstrained coordinates (by central differences unless a family knows better)."""
+        from .kernels.derivatives import gradient
+
+        return gradient(lambda v: self.expected_log_density(statistics, params.unflatten(v)), params.flatten())
+
+    def findings(self, statistics: S, params: P) -> list[tuple[int, str]]:
+        """What a user should know of these estimates: (component, sentence), e.g. a variance held by its floor."""
+        return []
+
+
+class Latent(ABC, Generic[P, S]):
+    """p(z; θ) and how its posterior is found."""
+
+    n_states: int
+
+    @property
+    def per_group(self) -> bool:
+        """Whether its joint log-likelihoods belong to groups (a chain) rather than to single units."""
+        return False
+
+    @abstractmethod
+    def start(self) -> P:
+        """Even parameters: every state equally likely."""
+
+    @abstractmethod
+    def posterior(self, log_density: FloatArray, batch: Batch, params: P) -> tuple[Posterior, FloatArray]:
+        """The posterior given log densities (K, units), and the log-likelihood of each unit or group.
+
+        `log_density` may be overwritten.
+        """
+
+    @abstractmethod
+    def statistics(self, posterior: Posterior, batch: Batch) -> S: ...
+
+    @abstractmethod
+    def maximize(self, statistics: S, params: P) -> P: ...
+
+    @abstractmethod
+    def expected_log_density(self, statistics: S, params: P) -> float: ...
+
+    @abstractmethod
+    def pseudo_statistics(self, concentration: float) -> S:
+        """The statistics of a Dirichlet prior with parameter 1 + concentration."""
+
+    @abstractmethod
+    def sample(self, params: P, lengths: Array, rng: np.random.Generator) -> Array:
+        """States for groups of these lengths, concatenated."""
+
+    def score(self, statistics: S, params: P) -> FloatArray:
+        """∇Q at fixed statistics in unconstrained coordinates."""
+        from .kernels.derivatives import gradient
+
+        return gradient(lambda v: self.expected_log_density(statistics, params.unflatten(v)), params.flatten())
+
+
+@dataclass(frozen=True)
+class ModelParameters(Parameters):
+    """Parameters of a latent beside those of its emission."""
+
+    latent: Any
+    emission: Any
+
+
+@dataclass(frozen=True)
+class ModelStatistics(Statistics):
+    """Statistics of a latent beside those of its emission."""
+
+    latent: Any
+    emission: Any
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A conjugate prior as pseudo-statistics: observations that were never made, with weights.
+
+    Attributes
+    ----------
+    rows : (m, D)
+        Pseudo-observations, seen by every component.
+    weights : (m,)
+        Their weights; all components see each with this weight.
+    concentration : float
+        Pseudo-count of each state: a Dirichlet prior with parameter 1 + concentration.
+    """
+
+    rows: FloatArray | None = None
+    weights: FloatArray | None = None
+    concentration: float = 0.0
+
+    @property
+    def is_flat(self) -> bool:
+        return self.rows is None and self.concentration == 0
+
+    def batch(self) -> Batch | None:
+        if self.rows is None:
+            return None
+        rows = np.atleast_2d(np.asarray(self.rows, float))
+        weights = np.ones(len(rows)) if self.weights is None else np.asarray(self.weights, float)
+        return Batch(rows, weights=weights, missing=bool(np.isnan(rows).any()))
+
+
+@dataclass(frozen=True)
+class LatentVariableModel(Family[ModelParameters, ModelStatistics]):
+    """A latent joined with an emission: log p(x; θ) = log Σ_z p(z; θ) p(x | z; θ).
+
+    As a family it has one component, whose density is the model's marginal likelihood.
+
+    Attributes
+    ----------
+    latent : Latent
+    family : Family
+        Its parameters have as many components as the latent has states.
+    prior : Prior
+        Pseudo-statistics; the objective is then the log posterior.
+    """
+
+    latent: Latent[Any, Any]
+    family: Family[Any, Any]
+    prior: Prior = field(default_factory=Prior)
+
+    @property
+    def per_group(self) -> bool:
+        return self.latent.per_group or self.family.per_group
+
+    # -- the two steps -------------------------------------------------------------------------
+
+    def infer(self, params: ModelParameters, batch: Batch) -> tuple[Posterior, FloatArray]:
+        """The posterior of the latent, and the log-likelihood of each unit."""
+        log_density = self.family.log_density(batch.without_labels(), params.emission)
+        if batch.labels is not None:
+            _impose(batch.labels, log_density, batch, self.family.per_group)
+        posterior, log_likelihood = self.latent.posterior(log_density, batch, params.latent)
+        if not np.all(np.isfinite(log_likelihood)):
+            raise _impossible(log_likelihood, batch, self.per_group)
+        weights = None if batch.weights is None else batch.unit_weights(self.family.per_group)
+        return replace(posterior, weights=weights), log_likelihood
+
+    def e_step(self, params: ModelParameters, batch: Batch) -> Expectation:
+        """The batch's share of the expected sufficient statistics and of the log-likelihood."""
+        posterior, log_likelihood = self.infer(params, batch)
+        weights = batch.unit_weights(self.per_group)
+        return Expectation(
+            statistics=ModelStatistics(
+                self.latent.statistics(posterior, batch),
+                self.family.statistics(batch.without_labels(), posterior, params.emission),
+            ),
+            log_likelihood=float(weights @ log_likelihood),
+            magnitude=float(weights @ np.abs(log_likelihood)),
+            weight=float(weights.sum()),
+        )
+
+    def m_step(self, statistics: ModelStatistics, params: ModelParameters) -> ModelParameters:
+        """argmax_θ of Q plus the log prior."""
+        complete = self.with_prior(statistics, params)
+        return ModelParameters(
+            self.latent.maximize(complete.latent, params.latent),
+            self.family.maximize(complete.emission, params.emission),
+        )
+
+    def q_function(self, params: ModelParameters, statistics: ModelStatistics) -> float:
+        """Q(θ; statistics) = E_q[log p(x, z; θ)], without the prior."""
+        return self.latent.expected_log_density(
+            statistics.latent, params.latent
+        ) + self.family.expected_log_density(statistics.emission, params.emission)
+
+    def log_prior(self, params: ModelParameters) -> float:
+        """The log prior up to a constant: the log density of the pseudo-observations."""
+        total = self.family.log_prior(params.emission)
+        if self.prior.is_flat:
+            return total
+        pseudo = self.prior.batch()
+        if pseudo is not None:
+            total += float(np.sum(self.family.log_density(pseudo, params.emission) @ pseudo.unit_weights(self.per_group)))
+        counts = self.latent.pseudo_statistics(self.prior.concentration)
+        return total + self.latent.expected_log_density(counts, params.latent)
+
+    def with_prior(self, statistics: ModelStatistics, params: ModelParameters) -> ModelStatistics:
+        """The statistics and the pseudo-statistics of the prior together."""
+        if self.prior.is_flat:
+            return statistics
+        pseudo = self._pseudo_statistics(params)
+        emission = statistics.emission if pseudo.emission is None else statistics.emission + pseudo.emission
+        return ModelStatistics(statistics.latent + pseudo.latent, emission)
+
+    def _pseudo_statistics(self, params: ModelParameters) -> ModelStatistics:
+        counts = self.latent.pseudo_statistics(self.prior.concentration)
+        batch = self.prior.batch()
+        if batch is None:
+            return ModelStatistics(counts, None)
+        units = batch.n_groups if self.family.per_group else len(batch)
+        everywhere = Posterior(np.ones((self.latent.n_states, units)), batch.unit_weights(self.family.per_group))
+        return ModelStatistics(counts, self.family.statistics(batch, everywhere, params.emission))
+
+    # -- as a family of one component ----------------------------------------------------------
+
+    def start(self, batch: Batch, n_components: int = 1) -> ModelParameters:
+        return ModelParameters(self.latent.start(), self.family.start(batch, self.latent.n_states))
+
+    def log_density(self, batch: Batch, params: ModelParameters) -> FloatArray:
+        return self.infer(params, replace(batch, weights=None))[1][None, :]
+
+    def statistics(self, batch: Batch, posterior: Posterior, params: ModelParameters) -> ModelStatistics:
+        weighted = batch.reweighted(posterior.responsibilities[0], self.per_group)
+        result: ModelStatistics = self.e_step(params, weighted).statistics
+        return result
+
+    def maximize(self, statistics: ModelStatistics, params: ModelParameters) -> ModelParameters:
+        return self.m_step(statistics, params)
+
+    def expected_log_density(self, statistics: ModelStatistics, params: ModelParameters) -> float:
+        return self.q_function(params, statistics)
+
+    def score(self, statistics: ModelStatistics, params: ModelParameters) -> FloatArray:
+        return np.concatenate(
+            [
+                self.latent.score(statistics.latent, params.latent),
+                self.family.score(statistics.emission, params.emission),
+            ]
+        )
+
+    def check(self, batch: Batch) -> None:
+        self.family.check(batch)
+
+    def sample(self, params: ModelParameters, states: Array, rng: np.random.Generator) -> FloatArray:
+        """One draw of the whole model for each entry of `states` (a chain's entries form one group)."""
+        lengths = np.array([len(states)]) if self.per_group else np.ones(len(states), int)
+        return self.family.sample(params.emission, self.latent.sample(params.latent, lengths, rng), rng)
+
+
+def _impose(labels: Array, log_density: FloatArray, batch: Batch, per_group: bool) -> None:
+    """Make every state but the known one impossible."""
+    known = labels[batch.group_offsets[:-1]] if per_group else labels
+    rows = np.flatnonzero(known >= 0)
+    too_high = rows[known[rows] >= len(log_density)]
+    if len(too_high):
+        row = batch.row_of_unit(int(too_high[0]), per_group)
+        raise DataError(f"row {row} has the known state {known[too_high[0]]}, but there are {len(log_density)} states")
+    kept = log_density[known[rows], rows]
+    log_density[:, rows] = -np.inf
+    log_density[known[rows], rows] = kept
+
+
+def _impossible(log_likelihood: FloatArray, batch: Batch, per_group: bool) -> LatentemError:
+    unit = int(np.flatnonzero(~np.isfinite(log_likelihood))[0])
+    row = batch.row_of_unit(unit, per_group)
+    value = batch.values[row - batch.first_row].tolist()
+    return DataError(
+        f"row {row} ({value}) has log-likelihood {log_likelihood[unit]} at the current parameters: no state can have "
+        "produced it; remove the row, widen the support, or add a component for outliers (UniformNoise)"
+    )
+
+
+def check_source(model: Family[Any, Any], source: Source) -> None:
+    """One pass over the data that raises where a row lies outside the model's support."""
+    for batch in source:
+        model.check(batch)

@@ -1,0 +1,153 @@
+"""What the loop yields and what a fit returns: bare records, and a status whose value is a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from .parameters import Parameters
+
+
+class Status(Enum):
+    """Why a fit stopped.  Only `CONVERGED` claims convergence."""
+
+    CONVERGED = "converged: the estimated remaining gain of the objective is within the tolerance"
+    ROUNDING = "converged: two steps in a row changed the objective by no more than its rounding error"
+    MAX_ITER = "stopped at the iteration limit before convergence; raise max_iter or tol, or use an acceleration"
+    STALLED = "stopped: no step raised the objective, though the steps are not yet small; see the findings"
+    INTERRUPTED = "interrupted by the user; the parameters are the best so far"
+    STOPPED = "stopped early by a callback; the parameters are the best so far"
+
+    @property
+    def converged(self) -> bool:
+        return self in (Status.CONVERGED, Status.ROUNDING)
+
+
+class Step(Enum):
+    """How the parameters of an iteration were reached."""
+
+    START = "start"
+    EM = "EM step"
+    ACCELERATED = "accelerated step"
+    REJECTED = "EM step after a rejected proposal"
+    DAMPED = "damped EM step"
+    NONE = "no step: nothing raised the objective"
+
+
+@dataclass(frozen=True)
+class Iteration:
+    """One pass over the data, and all that is needed to go on from it.
+
+    Attributes
+    ----------
+    index : int
+        Passes over the data since the start, the start's own not counted.
+    parameters : Parameters
+        θ, at which the objective was evaluated.
+    em_parameters : Parameters
+        M(θ), where an EM step leads.
+    objective, log_likelihood : float
+        ℓ(θ) plus log prior, and ℓ(θ) alone.
+    rounding : float
+        Bound on the rounding error of the objective.
+    step : Step
+    gain : float
+        Objective minus that of the iteration before; NaN at the start.
+    gains : tuple of float
+        Gains of the consecutive plain EM steps that end here.
+    expectation : Expectation
+        The statistics at θ.
+    scheme : Any
+        State of the acceleration.
+    """
+
+    index: int
+    parameters: Parameters
+    em_parameters: Parameters
+    objective: float
+    log_likelihood: float
+    rounding: float
+    step: Step
+    gain: float
+    gains: tuple[float, ...]
+    expectation: Any = None
+    scheme: Any = None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something a user should know of a fit.
+
+    Attributes
+    ----------
+    code : str
+        A short code that the documentation has a page for.
+    message : str
+        One sentence with the place and the remedy.
+    component : int or None
+    """
+
+    code: str
+    message: str
+    component: int | None = None
+
+
+@dataclass(frozen=True)
+class EMResult:
+    """What a fit returns.
+
+    Attributes
+    ----------
+    model : LatentVariableModel
+    parameters : ModelParameters
+    status : Status
+    log_likelihood, objective : float
+        At `parameters`; the objective includes the log prior.
+    n_iter : int
+        Passes over the data, the start's own not counted.
+    remaining_gain : float
+        Estimated gain of the objective from here to the limit, λ²/(1 - λ²) times the last gain; NaN if unknown.
+    rate : float
+        Estimated convergence rate λ of EM (1: no progress); NaN if unknown.
+    history : tuple of (Step, float)
+        How each iteration was reached, and its objective.
+    findings : tuple of Finding
+    expectation : Expectation
+        The expected sufficient statistics at `parameters`.
+    n_rows : int
+    """
+
+    model: Any
+    parameters: Any
+    status: Status
+    log_likelihood: float
+    objective: float
+    n_iter: int
+    remaining_gain: float
+    rate: float
+    history: tuple[tuple[Step, float], ...]
+    findings: tuple[Finding, ...]
+    expectation: Any
+    n_rows: int
+
+    @property
+    def converged(self) -> bool:
+        return self.status.converged
+
+    @property
+    def n_parameters(self) -> int:
+        """Free parameters."""
+        return int(self.parameters.n_free)
+
+    @property
+    def aic(self) -> float:
+        """-2 ℓ + 2 p (Akaike 1974); smaller is better."""
+        return -2 * self.log_likelihood + 2 * self.n_parameters
+
+    @property
+    def bic(self) -> float:
+        """-2 ℓ + p log n with n the sum of the weights (Schwarz 1978); smaller is better."""
+        from math import log
+
+        return -2 * self.log_likelihood + self.n_parameters * log(self.expectation.weight)

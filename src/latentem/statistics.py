@@ -1,0 +1,126 @@
+"""Statistics: what an E-step leaves behind, values that add.
+
+One EM iteration is a fold over the data: every chunk yields a `Statistics`, and their sum is all
+that the M-step sees.  Addition and scalar multiplication are written here once, for every kind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any, Self
+
+import numpy as np
+
+from ._typing import Array, FloatArray
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What relative statistics are relative to: a centre, pivots, or the θ of a `LocalQ`.
+
+    Two statistics add only if their references are the same.
+    """
+
+    point: FloatArray
+
+    def same_as(self, other: Reference) -> bool:
+        return self is other or np.array_equal(self.point, other.point)
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """A frozen dataclass of arrays, other statistics, tuples of those, and references."""
+
+    def __add__(self, other: Self) -> Self:
+        if type(other) is not type(self):
+            return NotImplemented
+        return type(self)(*(_add(a, b) for a, b in zip(_values(self), _values(other), strict=True)))
+
+    def __mul__(self, scalar: float) -> Self:
+        return type(self)(*(_scale(value, scalar) for value in _values(self)))
+
+    __rmul__ = __mul__
+
+    def shift(self, reference: Reference) -> Self:
+        """The same statistics relative to another reference; not every kind can."""
+        raise TypeError(f"{type(self).__name__} cannot be moved to another reference")
+
+
+@dataclass(frozen=True)
+class LocalQ(Statistics):
+    """Q(·; θₜ) to second order at θₜ, where no finite sufficient statistics exist.
+
+    Attributes
+    ----------
+    value : (...)
+        Q at θₜ, one number for each independent block (component, or component and column).
+    gradient : (..., p)
+        Its gradient in the block's unconstrained coordinates.
+    curvature : (..., p, p)
+        Its Hessian there.
+    reference : Reference
+        θₜ, flattened.  Statistics at different θ do not add: there is no online EM here.
+    """
+
+    value: FloatArray
+    gradient: FloatArray
+    curvature: FloatArray
+    reference: Reference
+
+
+@dataclass(frozen=True)
+class Expectation(Statistics):
+    """What an E-step returns.
+
+    Attributes
+    ----------
+    statistics : Statistics
+        Σₙ wₙ E_q[T(xₙ, z)].
+    log_likelihood : float
+        Σₙ wₙ log p(xₙ; θ).
+    magnitude : float
+        Σₙ wₙ |log p(xₙ; θ)|: with it goes the rounding error of `log_likelihood`.
+    weight : float
+        Σₙ wₙ.
+    """
+
+    statistics: Any
+    log_likelihood: float
+    magnitude: float
+    weight: float
+
+    @property
+    def rounding(self) -> float:
+        """A bound on the rounding error of `log_likelihood` (a modest multiple of ε)."""
+        return float(32 * np.finfo(float).eps * self.magnitude)
+
+
+def _values(statistics: Statistics) -> list[Any]:
+    return [getattr(statistics, field.name) for field in fields(statistics)]
+
+
+def _add(a: Any, b: Any) -> Any:
+    if isinstance(a, Reference):
+        if not a.same_as(b):
+            raise ValueError("statistics relative to different references do not add; shift one first")
+        return a
+    if isinstance(a, tuple):
+        return tuple(_add(x, y) for x, y in zip(a, b, strict=True))
+    return None if a is None else a + b
+
+
+def _scale(value: Any, scalar: float) -> Any:
+    if value is None or isinstance(value, Reference):
+        return value
+    if isinstance(value, tuple):
+        return tuple(_scale(item, scalar) for item in value)
+    return value * scalar
+
+
+def arrays_of(statistics: Any) -> list[Array]:
+    """Every array in a (nested) statistics, in field order; references left out."""
+    if isinstance(statistics, Statistics):
+        return [array for value in _values(statistics) for array in arrays_of(value)]
+    if isinstance(statistics, tuple):
+        return [array for item in statistics for array in arrays_of(item)]
+    return [] if statistics is None or isinstance(statistics, Reference) else [np.asarray(statistics)]
