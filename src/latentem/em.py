@@ -58,17 +58,19 @@ class Acceleration(ABC):
 class RemainingGain:
     """Stop when the estimated remaining gain is within `tol`.
 
-    Gains of plain EM steps contract at ρ = λ²; what remains after a gain g is about g ρ / (1 - ρ).  Two consecutive
-    plain steps are needed to know ρ, and ρ ≥ 1 means that nothing can be said yet.
+    Gains of plain EM steps contract at ρ = λ²; what remains after a gain g is about g ρ / (1 - ρ).  The ratio of two
+    gains climbs to ρ from below as the fast directions die out, so three consecutive plain steps are asked for, and
+    where their two ratios still climb, the next one is extrapolated.  ρ ≥ 1 means that nothing can be said yet.
     """
 
     tol: float
 
     def ratio(self, gains: tuple[float, ...]) -> float:
-        """ρ from the last two gains; NaN if there are not two, or no gain to divide by."""
-        if len(gains) < 2 or gains[-2] <= 0:
+        """ρ from the last three gains; NaN if there are not three, or no gain to divide by."""
+        if len(gains) < 3 or min(gains[-3:-1]) <= 0:
             return nan
-        return max(gains[-1], 0.0) / gains[-2]
+        before, now = gains[-2] / gains[-3], max(gains[-1], 0.0) / gains[-2]
+        return now * max(1.0, now / before)
 
     def remaining(self, gains: tuple[float, ...]) -> float:
         """Estimated remaining gain; infinite where the gains do not contract, NaN if unknown."""
@@ -283,7 +285,7 @@ def _moved(
         rounding=expectation.rounding,
         step=step,
         gain=gain,
-        gains=(*current.gains[-1:], gain) if plain else (current.gains if step is Step.NONE else ()),
+        gains=(*current.gains[-2:], gain) if plain else (current.gains if step is Step.NONE else ()),
         expectation=expectation,
         scheme=scheme,
     )

@@ -290,7 +290,17 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics]):
     # -- as a family of one component ----------------------------------------------------------
 
     def start(self, batch: Batch, n_components: int = 1) -> ModelParameters:
-        return ModelParameters(self.latent.start(), self.family.start(batch, self.latent.n_states))
+        """Rough parameters whose states differ: an M-step from the clusters of the pooled rows."""
+        from .kernels import seeding
+
+        k = self.latent.n_states
+        emission = self.family.start(batch, k)
+        points = unit_points(batch, self.family.per_group)
+        standard = seeding.to_standard(points, *seeding.standardize(points))
+        seeds = seeding.kmeans_plus_plus(standard, k, np.random.default_rng(0))
+        r = seeding.one_hot(seeding.nearest_centre(standard, seeds), k)
+        statistics = self.family.statistics(batch.without_labels(), Posterior(r), emission)
+        return ModelParameters(self.latent.start(), self.family.maximize(statistics, emission))
 
     def log_density(self, batch: Batch, params: ModelParameters) -> FloatArray:
         return self.infer(params, replace(batch, weights=None))[1][None, :]
@@ -321,6 +331,17 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics]):
         """One draw of the whole model for each entry of `states` (a chain's entries form one group)."""
         lengths = np.array([len(states)]) if self.per_group else np.ones(len(states), int)
         return self.family.sample(params.emission, self.latent.sample(params.latent, lengths, rng), rng)
+
+
+def unit_points(batch: Batch, per_group: bool) -> FloatArray:
+    """A point for each unit, to measure distances with: the row, or the mean of the group's rows."""
+    if not per_group:
+        return batch.values
+    seen = batch.observed
+    starts = batch.group_offsets[:-1]
+    totals = np.add.reduceat(np.where(seen, batch.values, 0.0), starts, axis=0)
+    counts = np.add.reduceat(seen.astype(float), starts, axis=0)
+    return np.where(counts > 0, totals / np.maximum(counts, 1.0), np.nan)
 
 
 def _impose(labels: Array, log_density: FloatArray, batch: Batch, per_group: bool) -> None:

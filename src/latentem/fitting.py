@@ -1,0 +1,209 @@
+"""`fit`: a model, data, and options by name; from one or several starts to one result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .data import ArraySource, Source
+from .em import Acceleration, Executor, run
+from .errors import ParameterError
+from .model import LatentVariableModel, check_source
+from .models.starts import initial_parameters
+from .result import EMResult, Finding, Iteration
+
+ROWS_NAMED = 10
+
+
+def fit(
+    model: LatentVariableModel,
+    data: Any,
+    *,
+    parameters: Any = None,
+    init: Any = "k-means++",
+    n_init: int = 1,
+    sample_weight: Any = None,
+    labels: Any = None,
+    lengths: Any = None,
+    acceleration: str | Acceleration | None = None,
+    executor: str | Executor | None = None,
+    tol: float = 1e-6,
+    max_iter: int = 1000,
+    random_state: Any = None,
+    callbacks: Iterable[Callable[[Iteration], object]] = (),
+    restart_collapsed: int = 0,
+    checkpoint: Any = None,
+) -> EMResult:
+    """Fit a latent variable model by EM.
+
+    Parameters
+    ----------
+    model : LatentVariableModel
+    data : Source, or array (n, D)
+    parameters : ModelParameters, optional
+        Where to start; `init` and `n_init` then say nothing.
+    init : {"k-means++", "random", "random-rows", "small-em"} or array (n, K)
+        See `models.starts.initial_parameters`.
+    n_init : int
+        Number of starts; the result with the highest objective is returned.
+    sample_weight, labels, lengths : arrays, optional
+        For data given as an array, see `ArraySource`.
+    acceleration : None, "squarem" or Acceleration
+        None is plain EM.
+    executor : None, "serial", "threads", "processes" or Executor
+        None chooses threads where there are several chunks.  The result is the same to the bit.
+    tol : float
+        Stop when the estimated remaining gain of the objective is at most this.
+    max_iter : int
+        Passes over the data, at most.
+    random_state : None, int, Generator or RandomState
+    callbacks : callables
+        Called with each `Iteration`; one that returns True stops the fit.
+    restart_collapsed : int
+        How many new starts to try where a component collapses onto its floor.
+    checkpoint : Checkpoint, optional
+        Writes the state of the fit to a file now and then, and goes on from that file if it exists.
+
+    Returns
+    -------
+    EMResult
+
+    Raises
+    ------
+    DataError, ParameterError
+        See `ArraySource` and the family.
+    """
+    source = as_source(data, sample_weight=sample_weight, labels=labels, lengths=lengths)
+    check_source(model, source)
+    generator = as_generator(random_state)
+    owned = not isinstance(executor, Executor)
+    workers = as_executor(executor)
+    options = {
+        "executor": workers,
+        "acceleration": as_acceleration(acceleration),
+        "tol": _not_negative("tol", tol),
+        "max_iter": _whole("max_iter", max_iter, 0),
+        "callbacks": tuple(callbacks),
+    }
+
+    def one_start() -> EMResult:
+        start = parameters
+        if start is None:
+            start = initial_parameters(model, source, init=init, rng=generator, executor=workers)
+        if checkpoint is None:
+            return run(model, source, start, **options)
+        return _checkpointed(model, source, start, checkpoint, options)
+
+    try:
+        starts = 1 if parameters is not None else _whole("n_init", n_init, 1)
+        if checkpoint is not None and (starts > 1 or restart_collapsed):
+            raise ParameterError("a checkpoint belongs to one start: use n_init=1 and restart_collapsed=0 with it")
+        best = max((one_start() for _ in range(starts)), key=lambda result: result.objective)
+        for _ in range(_whole("restart_collapsed", restart_collapsed, 0)):
+            if not best.findings:
+                break
+            other = one_start()
+            if len(other.findings) < len(best.findings):
+                best = other
+        return name_rows(best, source)
+    finally:
+        if owned and hasattr(workers, "close"):
+            workers.close()
+
+
+def _checkpointed(
+    model: LatentVariableModel, source: Source, start: Any, checkpoint: Any, options: dict[str, Any]
+) -> EMResult:
+    resume = checkpoint.load(start) if checkpoint.exists() else None
+    watched = {**options, "callbacks": (*options["callbacks"], checkpoint)}
+    return run(model, source, start, resume=resume, **watched)
+
+
+def as_source(data: Any, **columns: Any) -> Source:
+    """The data as a `Source`; columns beside them belong to arrays only."""
+    given = {
+        {"sample_weight": "weights"}.get(name, name): value for name, value in columns.items() if value is not None
+    }
+    if isinstance(data, Source):
+        if given:
+            raise ParameterError(f"{', '.join(given)}: give them to the source itself")
+        return data
+    values = np.asarray(data) if not hasattr(data, "tocsr") else data.tocsr()
+    return ArraySource(values[:, None] if values.ndim == 1 else values, **given)
+
+
+def as_generator(random_state: Any) -> np.random.Generator:
+    """A generator from what scikit-learn and NumPy users pass; global state is neither read nor changed."""
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.default_rng(random_state.randint(2**31, size=4))
+    return np.random.default_rng(random_state)
+
+
+def as_executor(executor: str | Executor | None) -> Executor:
+    """An executor by its name."""
+    if isinstance(executor, Executor):
+        return executor
+    from .execution import Processes, Serial, Threads
+
+    kinds: dict[str | None, type[Executor]] = {
+        None: Threads,
+        "serial": Serial,
+        "threads": Threads,
+        "processes": Processes,
+    }
+    if executor not in kinds:
+        raise ParameterError(f"executor must be 'serial', 'threads', 'processes' or an Executor, got {executor!r}")
+    return kinds[executor]()
+
+
+def as_acceleration(acceleration: str | Acceleration | None) -> Acceleration | None:
+    """An acceleration by its name."""
+    if acceleration is None or isinstance(acceleration, Acceleration):
+        return acceleration
+    from .acceleration import Squarem
+
+    if acceleration != "squarem":
+        raise ParameterError(f"acceleration must be None, 'squarem' or an Acceleration, got {acceleration!r}")
+    return Squarem()
+
+
+def name_rows(result: EMResult, source: Source) -> EMResult:
+    """The result with the rows of each component that a finding is about in its sentence."""
+    concerned = sorted({finding.component for finding in result.findings if finding.component is not None})
+    if not concerned or result.model.per_group or result.model.family.per_group:
+        return result
+    rows: dict[int, list[int]] = {component: [] for component in concerned}
+    counts = dict.fromkeys(concerned, 0)
+    for batch in source:
+        assigned = result.model.infer(result.parameters, batch)[0].probabilities.argmax(axis=0)
+        for component in concerned:
+            found = np.flatnonzero(assigned == component)
+            counts[component] += len(found)
+            rows[component] += (batch.first_row + found[:ROWS_NAMED]).tolist()
+    return replace(result, findings=tuple(_with_rows(finding, rows, counts) for finding in result.findings))
+
+
+def _with_rows(finding: Finding, rows: dict[int, list[int]], counts: dict[int, int]) -> Finding:
+    if finding.component not in rows:
+        return finding
+    listed = ", ".join(str(row) for row in rows[finding.component][:ROWS_NAMED]) or "none"
+    more = counts[finding.component] - min(ROWS_NAMED, len(rows[finding.component]))
+    text = f"{finding.message} (its rows: {listed}{f' and {more} more' if more > 0 else ''})"
+    return replace(finding, message=text)
+
+
+def _whole(name: str, value: Any, least: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < least:
+        raise ParameterError(f"{name} must be a whole number of at least {least}, got {value!r}")
+    return int(value)
+
+
+def _not_negative(name: str, value: Any) -> float:
+    if not isinstance(value, (int, float, np.number)) or not value >= 0:
+        raise ParameterError(f"{name} must be a number of at least 0, got {value!r}")
+    return float(value)
+
+

@@ -1,0 +1,225 @@
+"""Where a fit starts: an M-step from initial responsibilities, itself a fold over the data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .._typing import Array, FloatArray
+from ..data import ArraySource, Batch, Source
+from ..em import Executor
+from ..errors import ParameterError
+from ..kernels import seeding
+from ..model import LatentVariableModel, ModelParameters, ModelStatistics, Posterior, unit_points
+
+POOL_ROWS = 20_000
+ROUNDS = 2
+SMALL_EM_RUNS = 8
+SMALL_EM_ITERATIONS = 6
+METHODS = ("k-means++", "random", "random-rows", "small-em")
+
+Assign = Callable[[Batch], FloatArray]
+
+
+def initial_parameters(
+    model: LatentVariableModel,
+    source: Source,
+    *,
+    init: Any,
+    rng: np.random.Generator,
+    executor: Executor,
+) -> ModelParameters:
+    """Parameters to start from.
+
+    Parameters
+    ----------
+    init : {"k-means++", "random", "random-rows", "small-em"} or array (n, K)
+        How the initial responsibilities come about: nearest of the centres that k-means finds from k-means++ seeds
+        (standardized columns, on at most 20,000 rows); uniform random numbers; nearest of K random rows; the best of
+        eight short EM runs from random starts (Biernacki, Celeux and Govaert 2003); or given for each row.
+    """
+    pool = draw_pool(source, rng, POOL_ROWS)
+    rough = ModelParameters(model.latent.start(), model.family.start(pool, model.latent.n_states))
+    if isinstance(init, str) and init == "small-em":
+        return _small_em(model, source, pool, rough, rng, executor)
+    return from_responsibilities(model, source, _assignment(model, pool, init, rng), rough, executor)
+
+
+def from_responsibilities(
+    model: LatentVariableModel, source: Source, assign: Assign, rough: ModelParameters, executor: Executor
+) -> ModelParameters:
+    """M-step from the responsibilities (K, units) that `assign` gives each batch.
+
+    Two rounds: moments are taken about the first round's means, and Newton M-steps take a second step.
+    """
+    params = rough
+    for _ in range(ROUNDS):
+        statistics = executor.fold(partial(_statistics, model, assign, params), source)
+        if statistics.latent is None:
+            emission = model.family.maximize(statistics.emission, params.emission)
+            params = replace(params, emission=emission)
+        else:
+            params = model.m_step(statistics, params)
+    return params
+
+
+def draw_pool(source: Source, rng: np.random.Generator, limit: int) -> Batch:
+    """All rows as one batch, or about `limit` of them drawn at random (whole groups, if there are groups)."""
+    share = min(1.0, limit / source.n_rows)
+    drawn = [part for part in (_thin(batch, share, rng) for batch in source) if len(part)]
+    return _concatenate(drawn or [next(iter(source))])
+
+
+def _statistics(
+    model: LatentVariableModel, assign: Assign, params: ModelParameters, batch: Batch
+) -> ModelStatistics:
+    r = _with_labels(assign(batch), batch, model.family.per_group)
+    weights = None if batch.weights is None else batch.unit_weights(model.family.per_group)
+    posterior = Posterior(r, weights)
+    latent = None if model.latent.per_group else model.latent.statistics(posterior, batch)
+    return ModelStatistics(latent, model.family.statistics(batch.without_labels(), posterior, params.emission))
+
+
+def _with_labels(r: FloatArray, batch: Batch, per_group: bool) -> FloatArray:
+    if batch.labels is None:
+        return r
+    labels = batch.labels[batch.group_offsets[:-1]] if per_group else batch.labels
+    return np.where(labels >= 0, seeding.one_hot(labels, len(r)), r)
+
+
+def _assignment(model: LatentVariableModel, pool: Batch, init: Any, rng: np.random.Generator) -> Assign:
+    k, per_group = model.latent.n_states, model.family.per_group
+    if not isinstance(init, str):
+        return Given(np.asarray(init, float), k)
+    if init == "random":
+        return RandomResponsibilities(k, per_group, int(rng.integers(2**63)))
+    if init not in METHODS:
+        raise ParameterError(f"init must be one of {', '.join(METHODS)} or an array of responsibilities, got {init!r}")
+    points = unit_points(pool, per_group)
+    centre, scale = seeding.standardize(points)
+    standard = seeding.to_standard(points, centre, scale)
+    weights = pool.unit_weights(per_group)
+    if init == "random-rows":
+        rows = rng.choice(len(points), size=k, replace=len(points) < k, p=weights / weights.sum())
+        return Nearest(standard[rows], centre, scale, per_group)
+    seeds, _ = seeding.lloyd(standard, seeding.kmeans_plus_plus(standard, k, rng, weights), weights)
+    return Nearest(seeds, centre, scale, per_group)
+
+
+def _small_em(
+    model: LatentVariableModel,
+    source: Source,
+    pool: Batch,
+    rough: ModelParameters,
+    rng: np.random.Generator,
+    executor: Executor,
+) -> ModelParameters:
+    small = PoolSource(pool, source.names)
+    runs = []
+    for _ in range(SMALL_EM_RUNS):
+        params = from_responsibilities(model, small, _assignment(model, pool, "random-rows", rng), rough, executor)
+        for _ in range(SMALL_EM_ITERATIONS):
+            params = model.m_step(model.e_step(params, pool).statistics, params)
+        runs.append((model.e_step(params, pool).log_likelihood + model.log_prior(params), params))
+    return max(runs, key=lambda run: run[0])[1]
+
+
+@dataclass(frozen=True)
+class Nearest:
+    """One-hot responsibilities: the nearest centre in standardized columns."""
+
+    centres: FloatArray
+    origin: FloatArray
+    scale: FloatArray
+    per_group: bool
+
+    def __call__(self, batch: Batch) -> FloatArray:
+        points = seeding.to_standard(unit_points(batch, self.per_group), self.origin, self.scale)
+        return seeding.one_hot(seeding.nearest_centre(points, self.centres), len(self.centres))
+
+
+@dataclass(frozen=True)
+class RandomResponsibilities:
+    """Uniform random numbers, normalized; each chunk has a stream of its own."""
+
+    n_states: int
+    per_group: bool
+    seed: int
+
+    def __call__(self, batch: Batch) -> FloatArray:
+        units = batch.n_groups if self.per_group else len(batch)
+        r = np.random.default_rng([self.seed, batch.first_row]).random((self.n_states, units))
+        return np.asarray(r / r.sum(axis=0))
+
+
+class Given:
+    """Responsibilities given by the user, one row for each row of the data."""
+
+    def __init__(self, responsibilities: FloatArray, n_states: int) -> None:
+        if responsibilities.ndim != 2 or responsibilities.shape[1] != n_states:
+            raise ParameterError(f"expected responsibilities of shape (n, {n_states}), got {responsibilities.shape}")
+        if not np.all(np.isfinite(responsibilities)) or np.any(responsibilities < 0):
+            raise ParameterError("responsibilities must be finite and not negative")
+        self.responsibilities = responsibilities
+
+    def __call__(self, batch: Batch) -> FloatArray:
+        rows = self.responsibilities[batch.first_row : batch.first_row + len(batch)]
+        if len(rows) != len(batch):
+            raise ParameterError(f"there are responsibilities for {len(self.responsibilities)} rows only")
+        return np.ascontiguousarray(rows.T)
+
+
+class PoolSource(ArraySource):
+    """A pool of rows as a source of its own."""
+
+    def __init__(self, pool: Batch, names: tuple[str, ...]) -> None:
+        lengths = None if pool.offsets is None else pool.group_lengths
+        super().__init__(pool.values, weights=pool.weights, labels=pool.labels, lengths=lengths, names=names)
+
+
+def _thin(batch: Batch, share: float, rng: np.random.Generator) -> Batch:
+    if share >= 1:
+        return batch
+    if batch.offsets is None:
+        return _rows(batch, np.flatnonzero(rng.random(len(batch)) < share), None)
+    groups = np.flatnonzero(rng.random(batch.n_groups) < share)
+    lengths = batch.group_lengths[groups]
+    starts = batch.offsets[groups]
+    rows = np.concatenate([np.arange(s, s + n) for s, n in zip(starts, lengths, strict=True)] or [np.empty(0, int)])
+    return _rows(batch, rows, np.concatenate([[0], np.cumsum(lengths)]))
+
+
+def _rows(batch: Batch, rows: Array, offsets: Array | None) -> Batch:
+    def take(column: Any) -> Any:
+        return None if column is None else column[rows]
+
+    return Batch(
+        batch.values[rows],
+        take(batch.weights),
+        take(batch.labels),
+        offsets,
+        missing=batch.missing,
+        covariates=take(batch.covariates),
+    )
+
+
+def _concatenate(parts: list[Batch]) -> Batch:
+    def join(name: str) -> Any:
+        columns = [getattr(part, name) for part in parts]
+        return None if columns[0] is None else np.concatenate(columns)
+
+    offsets = None
+    if parts[0].offsets is not None:
+        offsets = np.concatenate([[0], np.cumsum(np.concatenate([part.group_lengths for part in parts]))])
+    return Batch(
+        join("values"),
+        join("weights"),
+        join("labels"),
+        offsets,
+        missing=parts[0].missing,
+        covariates=join("covariates"),
+    )
