@@ -19,7 +19,10 @@ from .errors import DataError
 
 T = TypeVar("T")
 
-CHUNK_ROWS = 2048
+# A chunk should fill the time of a few compiled calls, and its products xᵢxⱼ a few megabytes.
+LARGEST_CHUNK = 8064
+SMALLEST_CHUNK = 504
+CHUNK_PRODUCTS = 2_000_000
 LARGEST_MAGNITUDE = 1e150
 
 
@@ -57,7 +60,10 @@ class Batch:
     memo: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
-        """What `compute` returns, kept while the batch lives: features shared by density and statistics."""
+        """What `compute` returns, kept while the batch lives: features shared by density and statistics.
+
+        The key holds what the result depends on, itself or by value; an `id` may be given to another object later.
+        """
         if key not in self.memo:
             self.memo[key] = compute()
         result: T = self.memo[key]
@@ -77,7 +83,12 @@ class Batch:
 
     @property
     def group_offsets(self) -> Array:
-        """Boundaries of the groups; without any, the whole batch is one group."""
+        """Boundaries of the groups; without any, the whole data is one group, which must then be in one batch."""
+        if self.offsets is None and self.first_row > 0:
+            raise DataError(
+                "the model has groups (sequences), but the data came without their lengths and in several chunks; "
+                "give lengths=[n] for one sequence of n rows"
+            )
         return np.array([0, len(self)]) if self.offsets is None else self.offsets
 
     @property
@@ -89,9 +100,16 @@ class Batch:
         return len(self.group_offsets) - 1
 
     def unit_weights(self, per_group: bool) -> FloatArray:
-        """Weights of the units: of the rows, or of the groups (that of their first row)."""
+        """Weights of the units: of the rows, or of the groups, whose rows must then weigh the same."""
         weights = np.ones(len(self)) if self.weights is None else self.weights
-        return weights[self.group_offsets[:-1]] if per_group else weights
+        if not per_group:
+            return weights
+        by_group = weights[self.group_offsets[:-1]]
+        wrong = np.flatnonzero(np.repeat(by_group, self.group_lengths) != weights)
+        if len(wrong):
+            row = self.first_row + int(wrong[0])
+            raise DataError(f"the rows of a group must have one weight, that of the group; row {row} differs")
+        return by_group
 
     def reweighted(self, unit_weights: FloatArray, per_group: bool) -> Batch:
         """The same rows with other weights, given for rows or for groups."""
@@ -154,8 +172,8 @@ class ArraySource(Source):
     lengths : sequence of int, optional
         Lengths of consecutive groups; chunks then end where groups end.
     covariates : (n, P), optional
-    chunk_rows : int
-        Rows in a chunk (at least one group).
+    chunk_rows : int, optional
+        Rows in a chunk (at least one group); see `default_chunk_rows`.
     names : sequence of str, optional
         Column names.
 
@@ -174,23 +192,25 @@ class ArraySource(Source):
         labels: Any = None,
         lengths: Any = None,
         covariates: Any = None,
-        chunk_rows: int = CHUNK_ROWS,
+        chunk_rows: int | None = None,
         names: Sequence[str] | None = None,
     ) -> None:
-        self.values = values if _is_sparse(values) else np.asarray(values)
+        self.values = values.tocsr() if _is_sparse(values) else np.asarray(values)
         if self.values.ndim != 2:
             raise DataError(f"expected a table with rows and columns (2 dimensions), got shape {self.values.shape}")
         n, d = self.values.shape
         if n == 0 or d == 0:
             raise DataError(f"expected at least one row and one column, got {n} x {d}")
         self.names = tuple(names) if names is not None else tuple(f"x{j}" for j in range(d))
+        if len(self.names) != d:
+            raise DataError(f"expected {d} column names, got {len(self.names)}")
         self.weights = None if weights is None else check_weights(weights, n)
-        self.labels = None if labels is None else _aligned("labels", labels, n).astype(np.intp)
-        self.covariates = None if covariates is None else _aligned("covariates", covariates, n).astype(float)
+        self.labels = None if labels is None else _check_labels(labels, n)
+        self.covariates = None if covariates is None else _check_covariates(covariates, n)
         self.offsets = None if lengths is None else _offsets(lengths, n)
-        if chunk_rows < 1:
+        self.chunk_rows = default_chunk_rows(d) if chunk_rows is None else int(chunk_rows)
+        if self.chunk_rows < 1:
             raise DataError(f"chunk_rows must be at least 1, got {chunk_rows}")
-        self.chunk_rows = int(chunk_rows)
         self._missing = self._scan()
 
     @property
@@ -233,6 +253,11 @@ class ArraySource(Source):
         return missing
 
 
+def default_chunk_rows(n_columns: int) -> int:
+    """Rows in a chunk: a function of the number of columns alone, so that every executor divides alike."""
+    return max(SMALLEST_CHUNK, min(LARGEST_CHUNK, CHUNK_PRODUCTS // n_columns**2 // 24 * 24))
+
+
 def check_weights(weights: Any, n: int) -> FloatArray:
     """Weights as float64, or a `DataError` that names the row at fault."""
     checked = _aligned("weights", weights, n).astype(float)
@@ -273,7 +298,32 @@ def _aligned(name: str, values: Any, n: int) -> Array:
     array = np.asarray(values)
     if array.shape[:1] != (n,):
         raise DataError(f"{name} must have one entry for each of the {n} rows, got shape {array.shape}")
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{name} must be numbers, got an array of {array.dtype}")
     return array
+
+
+def _check_labels(labels: Any, n: int) -> Array:
+    given = _aligned("labels", labels, n)
+    if given.ndim != 1:
+        raise DataError(f"labels must be one-dimensional, got shape {given.shape}")
+    wrong = np.flatnonzero(~(np.isfinite(given) & (given >= -1) & (given == np.floor(given))))
+    if len(wrong):
+        raise DataError(
+            f"labels must be states 0, 1, … or -1 where unknown; row {wrong[0]} has {given[wrong[0]]}"
+        )
+    return given.astype(np.intp)
+
+
+def _check_covariates(covariates: Any, n: int) -> FloatArray:
+    given = _aligned("covariates", covariates, n).astype(float)
+    if given.ndim != 2:
+        raise DataError(f"covariates must be a table with rows and columns, got shape {given.shape}")
+    wrong = np.argwhere(~np.isfinite(given))
+    if len(wrong):
+        row, column = wrong[0]
+        raise DataError(f"covariates must be finite; row {row}, column {column} has {given[row, column]}")
+    return given
 
 
 def _offsets(lengths: Any, n: int) -> Array:

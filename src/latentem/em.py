@@ -12,10 +12,11 @@ from functools import partial
 from math import inf, isfinite, nan, sqrt
 from typing import Any, TypeVar
 
+import numpy as np
+
 from ._typing import FloatArray
 from .data import Batch, Source
 from .model import LatentVariableModel
-from .parameters import Parameters
 from .result import EMResult, Finding, Iteration, Status, Step
 from .statistics import Expectation, Statistics
 
@@ -67,15 +68,11 @@ class RemainingGain:
 
     def ratio(self, gains: tuple[float, ...]) -> float:
         """ρ from the last three gains; NaN if there are not three, or no gain to divide by."""
-        if len(gains) < 3 or min(gains[-3:-1]) <= 0:
-            return nan
-        before, now = gains[-2] / gains[-3], max(gains[-1], 0.0) / gains[-2]
-        return now * max(1.0, now / before)
+        return _contraction(gains)
 
     def remaining(self, gains: tuple[float, ...]) -> float:
         """Estimated remaining gain; infinite where the gains do not contract, NaN if unknown."""
-        ratio = self.ratio(gains)
-        return gains[-1] * ratio / (1 - ratio) if ratio < 1 else (inf if ratio >= 1 else nan)
+        return _tail(gains[-1], self.ratio(gains)) if gains else nan
 
     def status(self, iteration: Iteration) -> Status | None:
         """Why to stop here, or None."""
@@ -84,11 +81,27 @@ class RemainingGain:
         last = iteration.gains[-2:]
         if len(last) == 2 and max(map(abs, last)) <= iteration.rounding:
             return Status.ROUNDING
-        return Status.CONVERGED if self.remaining(iteration.gains) <= self.tol else None
+        surely = (*iteration.gains[:-1], *(max(gain, iteration.rounding) for gain in iteration.gains[-1:]))
+        return Status.CONVERGED if self.remaining(surely) <= self.tol else None
 
     def is_near(self, iteration: Iteration) -> bool:
-        """Whether the last gain is small enough for plain steps to find out."""
-        return bool(iteration.gains) and abs(iteration.gains[-1]) <= max(self.tol, iteration.rounding)
+        """Whether the limit may be so near that plain steps should find out: by the last known ratio, if there is one."""
+        if not iteration.gains or len(iteration.gains) > 2:
+            return False
+        gain, bound = abs(iteration.gains[-1]), max(self.tol, iteration.rounding)
+        return (_tail(gain, iteration.ratio) if iteration.ratio == iteration.ratio else gain) <= bound
+
+
+def _contraction(gains: tuple[float, ...]) -> float:
+    if len(gains) < 3 or min(gains[-3:-1]) <= 0:
+        return nan
+    before, now = gains[-2] / gains[-3], max(gains[-1], 0.0) / gains[-2]
+    return now * max(1.0, now / before)
+
+
+def _tail(gain: float, ratio: float) -> float:
+    """g ρ + g ρ² + …: what remains after a gain g."""
+    return gain * ratio / (1 - ratio) if ratio < 1 else (inf if ratio >= 1 else nan)
 
 
 def iterate(
@@ -152,6 +165,8 @@ def run(
     history: list[tuple[Step, float]] = []
     watchers = list(callbacks)
     last = resume
+    if resume is not None and resume.step is not Step.START and (ended := _ended(rule, resume, max_iter)):
+        return _result(model, source, resume, ended, rule, ((resume.step, resume.objective),))
     status = Status.INTERRUPTED
     try:
         for iteration in steps:
@@ -168,6 +183,11 @@ def run(
             raise
     assert last is not None
     return _result(model, source, last, status, rule, tuple(history))
+
+
+def _ended(rule: RemainingGain, iteration: Iteration, max_iter: int) -> Status | None:
+    """Why a fit that is resumed here was already at its end, or None."""
+    return rule.status(iteration) or (Status.MAX_ITER if iteration.index >= max_iter else None)
 
 
 def _evaluate(
@@ -206,16 +226,16 @@ def _advance(
     current: Iteration,
 ) -> Iteration:
     """One more iteration: an accelerated step if it does not lower the objective, else the EM step."""
-    passes, scheme = current.index, current.scheme
+    passes, scheme, step = current.index, current.scheme, Step.EM
     proposal = None
     if acceleration is not None and not rule.is_near(current):
         proposal, scheme = _propose(model, acceleration, current)
     if proposal is not None:
-        passes += 1
-        expectation, objective = _attempt(evaluate, proposal)
+        step = Step.REJECTED
+        candidate, expectation, objective = _attempt(model, evaluate, current.parameters, proposal)
+        passes += candidate is not None
         if objective >= current.objective - current.rounding:
-            return _moved(model, current, passes, proposal, expectation, objective, Step.ACCELERATED, scheme)
-    step = Step.EM if proposal is None else Step.REJECTED
+            return _moved(model, current, passes, candidate, expectation, objective, Step.ACCELERATED, scheme)
     expectation, objective = evaluate(current.em_parameters)
     passes += 1
     if objective >= current.objective - current.rounding:
@@ -225,25 +245,36 @@ def _advance(
 
 def _propose(
     model: LatentVariableModel, acceleration: Acceleration, current: Iteration
-) -> tuple[Parameters | None, Any]:
+) -> tuple[FloatArray | None, Any]:
     trial = Trial(
         theta=current.parameters.flatten(),
         em_theta=current.em_parameters.flatten(),
         objective=current.objective,
-        accepted=current.step is not Step.REJECTED,
+        accepted=current.step in (Step.START, Step.EM, Step.ACCELERATED),
         score=partial(model.score, getattr(current.expectation, "statistics", None), current.parameters),  # type: ignore[arg-type]
     )
-    proposal, scheme = acceleration.propose(trial, current.scheme)
-    return (None if proposal is None else current.parameters.unflatten(proposal)), scheme
+    return acceleration.propose(trial, current.scheme)
 
 
-def _attempt(evaluate: Evaluate, parameters: Any) -> tuple[Any, float]:
-    """Evaluate a proposal; one at which the model cannot be evaluated counts as minus infinity."""
-    try:
-        expectation, objective = evaluate(parameters)
-    except (ArithmeticError, ValueError):
-        return None, -inf
-    return expectation, objective if isfinite(objective) else -inf
+def _attempt(
+    model: LatentVariableModel, evaluate: Evaluate, template: Any, vector: FloatArray
+) -> tuple[Any, Any, float]:
+    """Parameters at a vector, with expectation and objective: minus infinity where the model cannot be evaluated.
+
+    Also where it does not admit them, as a variance below its floor: an M-step would lower the objective from there.
+    Overflow is no concern here: whatever comes of it is no finite objective, or a lower one.
+    """
+    if not np.all(np.isfinite(vector)):
+        return None, None, -inf
+    with np.errstate(all="ignore"):
+        parameters = template.unflatten(vector)
+        try:
+            if not model.admissible(parameters):
+                return None, None, -inf
+            expectation, objective = evaluate(parameters)
+        except (ArithmeticError, ValueError):
+            return parameters, None, -inf
+    return parameters, expectation, objective if isfinite(objective) else -inf
 
 
 def _damped(
@@ -255,8 +286,9 @@ def _damped(
     """
     here, there = current.parameters.flatten(), current.em_parameters.flatten()
     for halving in range(1, HALVINGS + 1):
-        candidate = current.parameters.unflatten(here + (there - here) * 0.5**halving)
-        expectation, objective = _attempt(evaluate, candidate)
+        candidate, expectation, objective = _attempt(
+            model, evaluate, current.parameters, here + (there - here) * 0.5**halving
+        )
         if objective >= current.objective - current.rounding:
             return _moved(model, current, passes + halving, candidate, expectation, objective, Step.DAMPED, scheme)
     return _moved(
@@ -276,6 +308,8 @@ def _moved(
 ) -> Iteration:
     gain = objective - current.objective
     plain = step in (Step.EM, Step.REJECTED)
+    gains = (*current.gains[-2:], gain) if plain else (current.gains if step is Step.NONE else ())
+    ratio = _contraction(gains)
     return Iteration(
         index=index,
         parameters=parameters,
@@ -285,9 +319,10 @@ def _moved(
         rounding=expectation.rounding,
         step=step,
         gain=gain,
-        gains=(*current.gains[-2:], gain) if plain else (current.gains if step is Step.NONE else ()),
+        gains=gains,
         expectation=expectation,
         scheme=scheme,
+        ratio=ratio if ratio == ratio else current.ratio,
     )
 
 
@@ -299,7 +334,6 @@ def _result(
     rule: RemainingGain,
     history: tuple[tuple[Step, float], ...],
 ) -> EMResult:
-    ratio = rule.ratio(last.gains)
     statistics = last.expectation.statistics
     findings = model.family.findings(statistics.emission, last.parameters.emission)  # type: ignore[attr-defined]
     return EMResult(
@@ -310,7 +344,7 @@ def _result(
         objective=last.objective,
         n_iter=last.index,
         remaining_gain=last.rounding if status is Status.ROUNDING else rule.remaining(last.gains),
-        rate=sqrt(ratio) if ratio == ratio else nan,
+        rate=sqrt(last.ratio) if last.ratio == last.ratio else nan,
         history=history,
         findings=tuple(Finding("floor", f"component {k}: {text}", k) for k, text in findings),
         expectation=last.expectation,

@@ -15,7 +15,7 @@ import numpy as np
 
 from ._typing import Array, FloatArray
 from .data import Batch, Source
-from .errors import DataError, LatentemError
+from .errors import DataError, LatentemError, ParameterError
 from .parameters import Parameters
 from .statistics import Expectation, Statistics
 
@@ -62,6 +62,11 @@ class Family(ABC, Generic[P, S]):
         """Whether its unit is a group of rows (as for a chain) rather than a row."""
         return False
 
+    @property
+    def discrete(self) -> bool:
+        """Whether its values are whole numbers from 0, so that densities are probabilities (a class may set it)."""
+        return False
+
     @abstractmethod
     def start(self, batch: Batch, n_components: int) -> P:
         """Rough parameters from pooled rows, equal for all components: where a Newton step may begin."""
@@ -92,6 +97,10 @@ class Family(ABC, Generic[P, S]):
     def log_prior(self, params: P) -> float:
         """The log prior that `maximize` takes into account, up to a constant."""
         return 0.0
+
+    def admissible(self, params: P) -> bool:
+        """Whether the parameters respect what `maximize` imposes beyond their domains (a floor under variances)."""
+        return True
 
     def score(self, statistics: S, params: P) -> FloatArray:
         """∇Q at fixed statistics in unconstrained coordinates (by central differences unless a family knows better)."""
@@ -214,22 +223,47 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics]):
     family: Family[Any, Any]
     prior: Prior = field(default_factory=Prior)
 
+    def __post_init__(self) -> None:
+        if self.latent.per_group and self.family.per_group:
+            raise ParameterError(
+                f"the states of a {type(self.latent).__name__} belong to single rows, but the unit of "
+                f"{type(self.family).__name__} is a whole group; give it a family of rows"
+            )
+
     @property
     def per_group(self) -> bool:
         return self.latent.per_group or self.family.per_group
 
+    @property
+    def discrete(self) -> bool:
+        return self.family.discrete
+
     # -- the two steps -------------------------------------------------------------------------
 
     def infer(self, params: ModelParameters, batch: Batch) -> tuple[Posterior, FloatArray]:
-        """The posterior of the latent, and the log-likelihood of each unit."""
+        """The posterior of the latent, and the log-likelihood of each unit.
+
+        A unit that is impossible under the model raises, unless its weight is 0: then it tells nothing about z.
+        """
+        posterior, log_likelihood = self._infer(params, batch)
+        impossible = ~np.isfinite(log_likelihood)
+        if np.any(impossible):
+            if np.any(batch.unit_weights(self.per_group)[impossible] > 0):
+                raise _impossible(log_likelihood, batch, self.per_group)
+            posterior, log_likelihood = self._infer(params, batch, impossible)
+        weights = None if batch.weights is None else batch.unit_weights(self.family.per_group)
+        return replace(posterior, weights=weights), log_likelihood
+
+    def _infer(
+        self, params: ModelParameters, batch: Batch, ignored: Array | None = None
+    ) -> tuple[Posterior, FloatArray]:
         log_density = self.family.log_density(batch.without_labels(), params.emission)
         if batch.labels is not None:
             _impose(batch.labels, log_density, batch, self.family.per_group)
-        posterior, log_likelihood = self.latent.posterior(log_density, batch, params.latent)
-        if not np.all(np.isfinite(log_likelihood)):
-            raise _impossible(log_likelihood, batch, self.per_group)
-        weights = None if batch.weights is None else batch.unit_weights(self.family.per_group)
-        return replace(posterior, weights=weights), log_likelihood
+        if ignored is not None:
+            finer = self.per_group and not self.family.per_group
+            log_density[:, np.repeat(ignored, batch.group_lengths) if finer else ignored] = 0.0
+        return self.latent.posterior(log_density, batch, params.latent)
 
     def e_step(self, params: ModelParameters, batch: Batch) -> Expectation:
         """The batch's share of the expected sufficient statistics and of the log-likelihood."""
@@ -266,7 +300,8 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics]):
             return total
         pseudo = self.prior.batch()
         if pseudo is not None:
-            total += float(np.sum(self.family.log_density(pseudo, params.emission) @ pseudo.unit_weights(self.per_group)))
+            weights = pseudo.unit_weights(self.family.per_group)
+            total += float(np.sum(self.family.log_density(pseudo, params.emission) @ weights))
         counts = self.latent.pseudo_statistics(self.prior.concentration)
         return total + self.latent.expected_log_density(counts, params.latent)
 
@@ -303,7 +338,8 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics]):
         return ModelParameters(self.latent.start(), self.family.maximize(statistics, emission))
 
     def log_density(self, batch: Batch, params: ModelParameters) -> FloatArray:
-        return self.infer(params, replace(batch, weights=None))[1][None, :]
+        log_likelihood = self._infer(params, replace(batch, weights=None))[1]
+        return np.where(np.isnan(log_likelihood), -np.inf, log_likelihood)[None, :]
 
     def statistics(self, batch: Batch, posterior: Posterior, params: ModelParameters) -> ModelStatistics:
         weighted = batch.reweighted(posterior.responsibilities[0], self.per_group)
@@ -328,9 +364,20 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics]):
         self.family.check(batch)
 
     def sample(self, params: ModelParameters, states: Array, rng: np.random.Generator) -> FloatArray:
-        """One draw of the whole model for each entry of `states` (a chain's entries form one group)."""
-        lengths = np.array([len(states)]) if self.per_group else np.ones(len(states), int)
-        return self.family.sample(params.emission, self.latent.sample(params.latent, lengths, rng), rng)
+        """One draw of the whole model for each entry of `states`; where the unit is a group they form one group."""
+        if self.family.per_group:
+            within = np.repeat(self.latent.sample(params.latent, np.ones(1, int), rng), len(states))
+        else:
+            lengths = np.array([len(states)]) if self.per_group else np.ones(len(states), int)
+            within = self.latent.sample(params.latent, lengths, rng)
+        return self.family.sample(params.emission, within, rng)
+
+    def findings(self, statistics: ModelStatistics, params: ModelParameters) -> list[tuple[int, str]]:
+        told = self.family.findings(statistics.emission, params.emission)
+        return [(0, f"state {k}: {text}") for k, text in told]
+
+    def admissible(self, params: ModelParameters) -> bool:
+        return self.family.admissible(params.emission)
 
 
 def unit_points(batch: Batch, per_group: bool) -> FloatArray:

@@ -16,7 +16,11 @@ import numpy as np
 from ._typing import Array, FloatArray
 from .errors import ParameterError
 
-_TINY = 1e-300
+_TINY = float(np.finfo(float).tiny)
+_ZERO = 1e-300
+_LOG_OF_ZERO = float(np.log(_ZERO)) + 20.0
+_LARGEST_LOG = 709.78
+_LARGEST_FACTOR_LOG = 350.0
 
 
 class Domain(ABC):
@@ -72,7 +76,7 @@ class Positive(_Elementwise):
         return np.log(np.maximum(value, _TINY))
 
     def _from_line(self, value: FloatArray) -> FloatArray:
-        return np.exp(np.clip(value, -690.0, 690.0))
+        return np.exp(np.clip(value, np.log(_TINY), _LARGEST_LOG))
 
     def contains(self, value: FloatArray) -> bool:
         return bool(np.all(np.isfinite(value) & (value > 0)))
@@ -80,19 +84,22 @@ class Positive(_Elementwise):
 
 @dataclass(frozen=True)
 class Interval(_Elementwise):
-    """Numbers between `low` and `high`; the coordinate is the logit of the relative position."""
+    """Numbers from `low` to `high`; the coordinate is the logit of the relative position.
+
+    The ends themselves have the finite coordinates of 1e-300 and 1 - 1e-17, and come back as the ends.
+    """
 
     low: float = 0.0
     high: float = 1.0
 
     def _to_line(self, value: FloatArray) -> FloatArray:
         share = (value - self.low) / (self.high - self.low)
-        return np.log(np.maximum(share, _TINY)) - np.log(np.maximum(1 - share, 1e-17))
+        return np.log(np.maximum(share, _ZERO)) - np.log(np.maximum(1 - share, 1e-17))
 
     def _from_line(self, value: FloatArray) -> FloatArray:
         half = 0.5 * np.tanh(0.5 * np.abs(value))
         small = np.exp(-np.abs(value)) / (1 + np.exp(-np.abs(value)))
-        share = np.where(value < 0, small, 0.5 + half)
+        share = np.where(value < 0, np.where(value < _LOG_OF_ZERO, 0.0, small), 0.5 + half)
         return self.low + (self.high - self.low) * share
 
     def contains(self, value: FloatArray) -> bool:
@@ -106,20 +113,24 @@ def UnitInterval() -> Interval:  # noqa: N802 - a domain, named as one
 
 @dataclass(frozen=True)
 class Simplex(Domain):
-    """Probabilities along the last axis that add to one; the coordinates are log-ratios to the largest-index entry."""
+    """Probabilities along the last axis that add to one; the coordinates are log-ratios to the largest-index entry.
+
+    An entry that is exactly zero has the coordinate of 1e-300, and comes back as exactly zero: no extrapolation of
+    such vectors opens a transition that is forbidden.
+    """
 
     def n_free(self, shape: tuple[int, ...]) -> int:
         return int(np.prod(shape[:-1], dtype=int)) * (shape[-1] - 1)
 
     def flatten(self, value: FloatArray) -> FloatArray:
-        logs = np.log(np.maximum(value, _TINY))
+        logs = np.log(np.maximum(value, _ZERO))
         return np.ravel(logs[..., :-1] - logs[..., -1:])
 
     def unflatten(self, vector: FloatArray, shape: tuple[int, ...]) -> FloatArray:
         logs = np.zeros(shape)
         logs[..., :-1] = np.reshape(vector, (*shape[:-1], shape[-1] - 1))
         logs -= logs.max(axis=-1, keepdims=True)
-        odds = np.exp(logs)
+        odds = np.where(logs < _LOG_OF_ZERO, 0.0, np.exp(logs))
         return np.asarray(odds / odds.sum(axis=-1, keepdims=True))
 
     def contains(self, value: FloatArray) -> bool:
@@ -145,17 +156,21 @@ class PositiveDefinite(Domain):
     def unflatten(self, vector: FloatArray, shape: tuple[int, ...]) -> FloatArray:
         i, j = np.tril_indices(shape[-1])
         lower = np.reshape(vector, (*shape[:-2], len(i))).copy()
-        lower[..., i == j] = np.exp(np.clip(lower[..., i == j], -300.0, 300.0))
+        lower[..., i == j] = np.exp(np.clip(lower[..., i == j], -_LARGEST_FACTOR_LOG, _LARGEST_FACTOR_LOG))
         factor = np.zeros(shape)
         factor[..., i, j] = lower
         return np.asarray(factor @ np.swapaxes(factor, -1, -2))
 
     def contains(self, value: FloatArray) -> bool:
+        if not np.all(np.isfinite(value)):
+            return False
         try:
             np.linalg.cholesky(value)
         except np.linalg.LinAlgError:
             return False
-        return bool(np.all(np.isfinite(value)) and np.allclose(value, np.swapaxes(value, -1, -2)))
+        root = np.sqrt(np.diagonal(value, axis1=-2, axis2=-1))
+        skew = np.abs(value - np.swapaxes(value, -1, -2)) / (root[..., :, None] * root[..., None, :])
+        return bool(np.all(skew <= 1e-8))
 
 
 def parameter(domain: Domain) -> Any:
@@ -173,6 +188,8 @@ class Parameters:
 
     def unflatten(self, vector: FloatArray) -> Self:
         """Parameters of the same shapes at another unconstrained vector."""
+        if np.shape(vector) != (self.n_free,):
+            raise ParameterError(f"expected a vector of {self.n_free} free parameters, got shape {np.shape(vector)}")
         rest = iter(np.split(vector, np.cumsum([part.n_free for part in self._parts()])[:-1]))
         changes = {
             name: _rebuild(value, domain, rest) for name, value, domain in self._declared()

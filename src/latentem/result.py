@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from math import nan
 from typing import Any
 
 from .parameters import Parameters
@@ -60,6 +61,8 @@ class Iteration:
         The statistics at θ.
     scheme : Any
         State of the acceleration.
+    ratio : float
+        The last known ratio ρ = λ² of consecutive plain gains; NaN before three are known.
     """
 
     index: int
@@ -73,6 +76,7 @@ class Iteration:
     gains: tuple[float, ...]
     expectation: Any = None
     scheme: Any = None
+    ratio: float = nan
 
 
 @dataclass(frozen=True)

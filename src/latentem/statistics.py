@@ -106,6 +106,8 @@ def _add(a: Any, b: Any) -> Any:
         return a
     if isinstance(a, tuple):
         return tuple(_add(x, y) for x, y in zip(a, b, strict=True))
+    if (a is None) != (b is None) or np.shape(a) != np.shape(b):
+        raise ValueError(f"statistics of different shapes do not add: {np.shape(a)} and {np.shape(b)}")
     return None if a is None else a + b
 
 

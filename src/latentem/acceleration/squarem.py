@@ -12,9 +12,11 @@ from ..em import Acceleration, Trial
 
 @dataclass(frozen=True)
 class SquaremState:
-    """θ₀ of the current cycle, or None between cycles; the bound on the step; whether the last step was at it."""
+    """θ₀ and θ₁ = M(θ₀) of the current cycle, or None between cycles; the bound on the step; whether the last step was
+    at it."""
 
     origin: FloatArray | None
+    first: FloatArray | None
     step_max: float
     at_bound: bool = False
 
@@ -38,12 +40,12 @@ class Squarem(Acceleration):
     growth: float = 4.0
 
     def init(self, theta: FloatArray) -> SquaremState:
-        return SquaremState(None, self.step_max)
+        return SquaremState(None, None, self.step_max)
 
     def propose(self, trial: Trial, state: SquaremState) -> tuple[FloatArray | None, SquaremState]:
-        if state.origin is None:
+        if state.origin is None or not np.array_equal(trial.theta, state.first):
             bound = self._next_bound(trial.accepted, state)
-            return None, SquaremState(trial.theta, bound)
+            return None, SquaremState(trial.theta, trial.em_theta, bound)
         r = trial.theta - state.origin
         v = (trial.em_theta - trial.theta) - r
         size = float(np.linalg.norm(v))
@@ -52,7 +54,7 @@ class Squarem(Acceleration):
         proposal = state.origin + 2 * step * r + step**2 * v
         return (
             proposal if step > 1 else None,
-            SquaremState(None, state.step_max, at_bound=step == state.step_max),
+            SquaremState(None, None, state.step_max, at_bound=step == state.step_max),
         )
 
     def _next_bound(self, accepted: bool, state: SquaremState) -> float:

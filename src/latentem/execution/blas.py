@@ -8,42 +8,64 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from threading import Lock
 from typing import Any
 
 _lock = Lock()
 _holders = 0
-_controller: Any = None
-_limit: Any = None
+_found: list[int] = []
 
 
 @contextmanager
 def single_threaded_blas() -> Iterator[None]:
     """BLAS at one thread while any holder is inside; as it was found when the last leaves."""
-    _acquire()
+    shared, own = _libraries()
+    _acquire(shared)
+    here = [library.get_num_threads() for library in own]
+    _set(own, [1] * len(own))
     try:
         yield
     finally:
-        _release()
+        _set(own, here)
+        _release(shared)
 
 
-def _acquire() -> None:
-    global _holders, _controller, _limit
+def hold_this_thread() -> None:
+    """One thread for BLAS libraries that count for each calling thread apart: what a new worker thread begins with."""
+    own = _libraries()[1]
+    _set(own, [1] * len(own))
+
+
+def _acquire(shared: tuple[Any, ...]) -> None:
+    global _holders, _found
     with _lock:
         if _holders == 0:
-            if _controller is None:
-                import scipy.linalg  # noqa: F401 - so that its BLAS is loaded and found
-                from threadpoolctl import ThreadpoolController
-
-                _controller = ThreadpoolController()
-            _limit = _controller.limit(limits=1, user_api="blas")
+            _found = [library.get_num_threads() for library in shared]
+            _set(shared, [1] * len(shared))
         _holders += 1
 
 
-def _release() -> None:
-    global _holders, _limit
+def _release(shared: tuple[Any, ...]) -> None:
+    global _holders
     with _lock:
         _holders -= 1
         if _holders == 0:
-            _limit.restore_original_limits()
-            _limit = None
+            _set(shared, _found)
+
+
+@cache
+def _libraries() -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """BLAS libraries with one number of threads for the process, and those with one for each calling thread."""
+    import scipy.linalg  # noqa: F401 - so that its BLAS is loaded and found
+    from threadpoolctl import ThreadpoolController
+
+    blas = ThreadpoolController().select(user_api="blas").lib_controllers
+    own = [lib for lib in blas if lib.internal_api == "openblas" and lib.threading_layer == "openmp"]
+    return tuple(lib for lib in blas if lib not in own), tuple(own)
+
+
+def _set(libraries: tuple[Any, ...], numbers: list[int]) -> None:
+    """Also from another thread than the one that set it last, which newer threadpoolctl silently ignores."""
+    for library, number in zip(libraries, numbers, strict=True):
+        getattr(library, "_real_set_num_threads", library.set_num_threads)(number)

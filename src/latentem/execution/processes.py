@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import pickle
+import signal
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+
+import numpy as np
 
 from ..data import Batch, Source
 from ..em import Executor
@@ -33,12 +36,17 @@ class Processes(Executor):
 
     def fold(self, function: Callable[[Batch], T], source: Source) -> T:
         pool = self._ready(source)
-        task = pickle.dumps(function)
+        task = pickle.dumps((function, np.geterr()))
         chunks = source.chunks
         blocks = [chunks[i : i + BLOCK] for i in range(0, len(chunks), BLOCK)]
         total: PairwiseSum[T] = PairwiseSum()
-        for block, partial in zip(blocks, pool.map(_fold_block, [task] * len(blocks), blocks), strict=True):
-            total.push(partial, len(block))
+        futures = [pool.submit(_fold_block, task, block) for block in blocks]
+        try:
+            for block, future in zip(blocks, futures, strict=True):
+                total.push(future.result(), len(block))
+        finally:
+            for future in futures:
+                future.cancel()
         return total.total()
 
     def _ready(self, source: Source) -> ProcessPoolExecutor:
@@ -64,12 +72,14 @@ class Processes(Executor):
 
 
 def _receive(source: Source) -> None:
+    """Ctrl-C is for the calling process, which returns its best so far; the workers outlive it."""
     global _source
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _source = source
 
 
 def _fold_block(task: bytes, chunks: Any) -> Any:
     assert _source is not None
-    function = pickle.loads(task)
-    with single_threaded_blas():
+    function, errors = pickle.loads(task)
+    with single_threaded_blas(), np.errstate(**errors):
         return pairwise_sum(function(_source.read(chunk)) for chunk in chunks)

@@ -6,13 +6,14 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass
 from typing import TypeVar
 
 from ..data import Batch, Source
 from ..em import Executor
 from ..statistics import Statistics
-from .blas import single_threaded_blas
+from .blas import hold_this_thread, single_threaded_blas
 from .reduction import pairwise_sum
 from .serial import Serial
 
@@ -30,20 +31,23 @@ class Threads(Executor):
         workers = min(self.n_workers or available_cores(), len(source.chunks))
         if workers <= 1:
             return Serial().fold(function, source)
-        with single_threaded_blas(), ThreadPoolExecutor(workers) as pool:
+        with single_threaded_blas(), ThreadPoolExecutor(workers, initializer=hold_this_thread) as pool:
             return pairwise_sum(_in_order(pool, function, source, AHEAD * workers))
 
 
 def _in_order(
     pool: ThreadPoolExecutor, function: Callable[[Batch], T], source: Source, ahead: int
 ) -> Iterator[T]:
-    """Results in chunk order, at most `ahead` of them in flight: memory does not grow with the data."""
+    """Results in chunk order, at most `ahead` of them in flight: memory does not grow with the data.
+
+    Workers run in copies of the caller's context, so that NumPy's error state is the caller's.
+    """
     pending: deque[Future[T]] = deque()
     try:
         for chunk in source.chunks:
             if len(pending) == ahead:
                 yield pending.popleft().result()
-            pending.append(pool.submit(lambda key: function(source.read(key)), chunk))
+            pending.append(pool.submit(copy_context().run, lambda key: function(source.read(key)), chunk))
         while pending:
             yield pending.popleft().result()
     finally:

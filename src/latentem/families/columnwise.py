@@ -7,7 +7,9 @@ are one matrix product W F, the expected statistics another, R Fᵀ.  A missing 
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,9 +23,15 @@ from ..statistics import Statistics
 
 P = TypeVar("P", bound=Parameters)
 
-# Where Σ|W||F| exceeds the log density's own size by more than this, cancellation costs 13 digits: take the direct
-# formula.
-LARGEST_TERMS = 500.0
+# A log density whose terms Σ|W||F| exceed its own size by more than this would lose more than three of its digits to
+# cancellation: the direct formula serves instead, row by row.
+LARGEST_TERMS = 200.0
+# A cell with less weight has seen no data: its averages would be quotients of numbers that underflow.
+SMALLEST_COUNT = 1e-150
+# Positive families take numbers from here on: reciprocals and their sums stay finite.
+SMALLEST_POSITIVE = 1e-300
+# What a column that was never seen is taken to have held, for a start: inside the support of every family here.
+UNSEEN = (0.25, 0.75)
 
 
 @dataclass(frozen=True)
@@ -47,8 +55,13 @@ class ColumnStatistics(Statistics):
     @property
     def means(self) -> FloatArray:
         """(K, T, D): averages of the sufficient statistics; zero where nothing was observed."""
-        counts = self.counts[:, None, :]
-        return self.sums / np.where(counts > 0, counts, 1.0)
+        filled = self.filled[:, None, :]
+        return np.where(filled, self.sums, 0.0) / np.where(filled, self.counts[:, None, :], 1.0)
+
+    @property
+    def filled(self) -> Array:
+        """(K, D) bool: cells that have seen data."""
+        return np.asarray(self.counts > SMALLEST_COUNT)
 
 
 @dataclass(frozen=True)
@@ -59,14 +72,23 @@ class Features:
     rows: FloatArray
     log_base: FloatArray
 
+    @cached_property
+    def peaks(self) -> FloatArray:
+        """(T·D + M,): largest magnitudes of the rows."""
+        return np.maximum(self.rows.max(axis=1), -self.rows.min(axis=1))
+
 
 class ColumnwiseExponential(Family[P, ColumnStatistics]):
     """Independent columns, each from the same exponential family with parameters of its own.
 
     A new family says: its support (`invalid`), its sufficient statistics (`sufficient`), natural parameters and
-    log partition (`natural`), log base measure (`log_base`), its log density by the textbook formula (`log_pdf`,
-    used where the natural form would cancel, and the reference that the fast path is tested against), the
-    maximizer for given averages (`maximize_columns`), `start` and `sample_columns`.
+    log partition (`natural`), log base measure (`log_base`), its log density in the form that keeps its digits
+    (`log_pdf`, used where the natural form would cancel, and the reference that the fast path is tested against),
+    the maximizer for given averages (`maximize_columns`), and `sample_columns`.  It should also say its `score`,
+    which differences of Q give with fewer digits.
+
+    Log densities agree with exact ones to about 1e-13 · max(1, |log p|).  A missing entry adds nothing to a log
+    density or to a statistic.  A cell (component, column) without data keeps its parameters.
     """
 
     support: str = "real numbers"
@@ -89,11 +111,14 @@ class ColumnwiseExponential(Family[P, ColumnStatistics]):
 
     @abstractmethod
     def log_pdf(self, x: FloatArray, params: P, k: int) -> FloatArray:
-        """log p(x_d | k) for each entry by the textbook formula, shaped like x (n, D)."""
+        """log p(x_d | k) for each entry in the form that keeps its digits, shaped like x (n, D)."""
 
     @abstractmethod
-    def maximize_columns(self, means: FloatArray, counts: FloatArray, params: P) -> P:
-        """The maximizer given averages (K, T, D) and counts (K, D); cells without counts are patched by the caller."""
+    def maximize_columns(self, means: FloatArray, counts: FloatArray, params: P | None) -> P:
+        """The maximizer given averages (K, T, D) and counts (K, D); cells without counts are patched by the caller.
+
+        `params` is where a search may begin; None at a start.
+        """
 
     @abstractmethod
     def sample_columns(self, params: P, states: Array, rng: np.random.Generator) -> FloatArray:
@@ -104,20 +129,33 @@ class ColumnwiseExponential(Family[P, ColumnStatistics]):
     def check(self, batch: Batch) -> None:
         check_support(batch, self.invalid, f"{type(self).__name__} takes {self.support}")
 
+    def start(self, batch: Batch, n_components: int) -> P:
+        """The maximizer for pooled rows, for every component; an unseen column starts as if it held 1/4 and 3/4."""
+        weights = batch.unit_weights(False)
+        everything = Posterior(weights[None, :] / (weights.max(initial=0.0) or 1.0))
+        pooled = self.statistics(batch, everything, None)
+        counts, means = pooled.counts, pooled.means
+        if not pooled.filled.all():
+            unseen = Batch(np.repeat(np.array(UNSEEN)[:, None], batch.n_columns, axis=1))
+            assumed = self.statistics(unseen, Posterior(np.ones((1, len(UNSEEN)))), None)
+            means = np.where(pooled.filled[:, None, :], means, assumed.means)
+            counts = np.where(pooled.filled, counts, assumed.counts)
+        return repeat_component(self.maximize_columns(means, counts, None), n_components)
+
     def log_density(self, batch: Batch, params: P) -> FloatArray:
-        features = batch.once((id(self), "features"), lambda: self._features(batch))
-        eta, partition = self.natural(params)
-        k = len(partition)
-        weights = np.concatenate([eta.reshape(k, -1), self._presence_weights(-partition, batch)], axis=1)
-        result = weights @ features.rows
-        result += features.log_base
-        for component in self._cancelling(weights, features, result):
-            terms = self.log_pdf(self._filled(batch), params, component)
-            result[component] = np.where(batch.observed, terms, 0.0).sum(axis=1) if batch.missing else terms.sum(axis=1)
+        features = batch.once((self, "features"), lambda: self._features(batch))
+        with np.errstate(over="ignore", invalid="ignore"):
+            eta, partition = self.natural(params)
+            k = len(partition)
+            weights = np.concatenate([eta.reshape(k, -1), self._presence_weights(-partition, batch)], axis=1)
+            result = np.asarray(weights @ features.rows)
+            result += features.log_base
+            for component, rows in _cancelling(weights, features, result):
+                result[component, rows] = self._direct(batch, params, component, rows)
         return result
 
-    def statistics(self, batch: Batch, posterior: Posterior, params: P) -> ColumnStatistics:
-        features = batch.once((id(self), "features"), lambda: self._features(batch))
+    def statistics(self, batch: Batch, posterior: Posterior, params: P | None) -> ColumnStatistics:
+        features = batch.once((self, "features"), lambda: self._features(batch))
         r = posterior.responsibilities
         totals = r @ features.rows.T
         k, d = len(r), batch.n_columns
@@ -128,7 +166,7 @@ class ColumnwiseExponential(Family[P, ColumnStatistics]):
 
     def maximize(self, statistics: ColumnStatistics, params: P) -> P:
         updated = self.maximize_columns(statistics.means, statistics.counts, params)
-        return keep_where_empty(updated, params, statistics.counts > 0)
+        return keep_where_empty(updated, params, statistics.filled)
 
     def expected_log_density(self, statistics: ColumnStatistics, params: P) -> float:
         eta, partition = self.natural(params)
@@ -169,11 +207,25 @@ class ColumnwiseExponential(Family[P, ColumnStatistics]):
     def _presence_weights(self, minus_partition: FloatArray, batch: Batch) -> FloatArray:
         return minus_partition if batch.missing else minus_partition.sum(axis=1, keepdims=True)
 
-    def _cancelling(self, weights: FloatArray, features: Features, result: FloatArray) -> Array:
-        """Components whose terms are so much larger than their sum that the direct formula must serve."""
-        few = slice(None, None, max(1, result.shape[1] // 32))
-        terms = np.abs(weights) @ np.abs(features.rows[:, few]) + np.abs(features.log_base[few])
-        return np.flatnonzero(np.any(terms > LARGEST_TERMS * np.maximum(1.0, np.abs(result[:, few])), axis=1))
+    def _direct(self, batch: Batch, params: P, component: int, rows: Array) -> FloatArray:
+        """Log densities of some rows by `log_pdf`."""
+        chosen = replace(batch, values=batch.values[rows], weights=None, labels=None, offsets=None, memo={})
+        terms = self.log_pdf(self._filled(chosen), params, component)
+        return np.asarray(np.where(chosen.observed, terms, 0.0).sum(axis=1) if batch.missing else terms.sum(axis=1))
+
+
+def _cancelling(weights: FloatArray, features: Features, result: FloatArray) -> Iterator[tuple[int, Array]]:
+    """(component, rows) whose terms are so much larger than their sum that the direct formula must serve."""
+    largest = LARGEST_TERMS * np.maximum(1.0, np.abs(result))
+    most = np.abs(weights) @ features.peaks + np.max(np.abs(features.log_base), initial=0.0)
+    suspects = np.flatnonzero(~(most <= largest.min(axis=1)))
+    if not len(suspects):
+        return
+    magnitudes = np.abs(weights[suspects]) @ np.abs(features.rows) + np.abs(features.log_base)
+    for k, terms in zip(suspects, magnitudes, strict=True):
+        rows = np.flatnonzero(~(terms <= largest[k]))
+        if len(rows):
+            yield int(k), rows
 
 
 def check_support(batch: Batch, invalid: Any, expected: str) -> None:
@@ -189,14 +241,31 @@ def keep_where_empty(updated: P, current: P, filled: Array) -> P:
     """`updated`, but the current values where a (component, column) cell has seen no data."""
     if filled.all():
         return updated
-    from dataclasses import replace
+    kept = {name: np.where(filled, value, getattr(current, name)) for name, value in updated.arrays().items()}
+    return replace(updated, **kept)
 
-    changes = {
-        name: np.where(filled, value, getattr(current, name))
-        for name, value in updated.arrays().items()
-        if np.shape(value) == filled.shape
-    }
-    return replace(updated, **changes)
+
+def repeat_component(params: P, n_components: int) -> P:
+    """The first component of flat parameters, as often as there are components."""
+    repeated = {name: np.repeat(value[:1], n_components, axis=0) for name, value in params.arrays().items()}
+    return replace(params, **repeated)
+
+
+def held_cells(held: Array, sentence: str) -> list[tuple[int, str]]:
+    """Findings for cells (K, D) that are held at a bound, one for each component with the columns named."""
+    return [(int(k), f"{sentence} in {_listed(np.flatnonzero(held[k]))}") for k in np.flatnonzero(held.any(axis=1))]
+
+
+def _listed(columns: Array, most: int = 5) -> str:
+    if len(columns) == 1:
+        return f"column {columns[0]}"
+    shown = ", ".join(str(column) for column in columns[:most])
+    return f"columns {shown}" + (f" and {len(columns) - most} more" if len(columns) > most else "")
+
+
+def not_positive(x: FloatArray) -> Array:
+    """Entries that are not positive, or too small to have a reciprocal."""
+    return np.asarray(~(x >= SMALLEST_POSITIVE) | np.isinf(x))
 
 
 def is_fractional(x: FloatArray) -> Array:
@@ -206,6 +275,8 @@ def is_fractional(x: FloatArray) -> Array:
 
 def weighted_column_mean(batch: Batch) -> FloatArray:
     """Mean of the observed entries of each column by the batch's weights; 0 where a column has none."""
-    weights = batch.unit_weights(False)[:, None] * batch.observed
+    weights = batch.unit_weights(False)
+    weights = (weights / (weights.max(initial=0.0) or 1.0))[:, None] * batch.observed
     total = weights.sum(axis=0)
-    return np.asarray((weights * np.nan_to_num(batch.values)).sum(axis=0) / np.where(total > 0, total, 1.0))
+    sums = (weights * np.where(batch.observed, batch.values, 0.0)).sum(axis=0)
+    return np.asarray(sums / np.where(total > 0, total, 1.0))

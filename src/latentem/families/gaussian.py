@@ -16,6 +16,7 @@ from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import ParameterError
 from ..kernels import gaussian as kernel
+from ..kernels.products import axis_features, expected_sums, product_features, weighted_sums
 from ..model import Family, Posterior
 from ..parameters import Parameters, Positive, PositiveDefinite, Real, parameter
 from ..statistics import Reference, Statistics
@@ -114,7 +115,7 @@ class SphericalGaussianParameters(Parameters):
         return plan_axes(self.means, np.broadcast_to(self.variances[:, None], self.means.shape))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AxisPlan:
     """What a pass needs of means and variances (K, D): see `kernels.gaussian.GaussianPlan`."""
 
@@ -190,7 +191,11 @@ class _MatrixGaussian(_FlooredGaussian[P]):
         return MomentStatistics(counts, first, second, Reference(plan.references))
 
     def _features(self, batch: Batch, plan: kernel.GaussianPlan) -> FloatArray:
-        return batch.once(("products", id(plan)), lambda: kernel.product_features(batch.values, plan.centre))
+        return batch.once(("products", plan), lambda: product_features(batch.values, plan.centre))
+
+    def admissible(self, params: Any) -> bool:
+        root = np.sqrt(self._floors(params.means.shape[1]))
+        return bool(np.all(np.linalg.eigvalsh(params.covariances / np.outer(root, root)) >= 1 - 1e-6))
 
     def expected_log_density(self, statistics: MomentStatistics, params: Any) -> float:
         plan = params.plan
@@ -267,7 +272,7 @@ class _AxisGaussian(_FlooredGaussian[P]):
     def log_density(self, batch: Batch, params: Any) -> FloatArray:
         plan = params.plan
         constants = plan.constants if batch.missing else plan.constants.sum(axis=1, keepdims=True)
-        result = np.concatenate([plan.slopes, constants], axis=1) @ self._features(batch, plan)
+        result = weighted_sums(np.concatenate([plan.slopes, constants], axis=1), self._features(batch, plan))
         for k in plan.centred:
             z = (batch.values - plan.means[k]) ** 2 / plan.variances[k] + np.log(plan.variances[k]) + kernel.LOG_2PI
             result[k] = -0.5 * np.where(batch.observed, z, 0.0).sum(axis=1)
@@ -275,7 +280,7 @@ class _AxisGaussian(_FlooredGaussian[P]):
 
     def statistics(self, batch: Batch, posterior: Posterior, params: Any) -> AxisStatistics:
         plan, r, d = params.plan, posterior.responsibilities, batch.n_columns
-        totals = r @ self._features(batch, plan).T
+        totals = expected_sums(r, self._features(batch, plan))
         second, first, counts = totals[:, :d], totals[:, d : 2 * d], totals[:, 2 * d :]
         for k in plan.centred:
             y = np.where(batch.observed, batch.values - plan.references[k], 0.0)
@@ -283,7 +288,12 @@ class _AxisGaussian(_FlooredGaussian[P]):
         return AxisStatistics(np.broadcast_to(counts, (len(r), d)), first, second, Reference(plan.references))
 
     def _features(self, batch: Batch, plan: AxisPlan) -> FloatArray:
-        return batch.once(("axes", id(plan)), lambda: _axis_features(batch, plan.centre))
+        if batch.missing:
+            return batch.once(("axes", plan), lambda: _observed_axis_features(batch, plan.centre))
+        return batch.once(("axes", plan), lambda: axis_features(batch.values, plan.centre))
+
+    def admissible(self, params: Any) -> bool:
+        return bool(np.all(params.plan.variances >= self._floors(params.means.shape[1]) * (1 - 1e-6)))
 
     def expected_log_density(self, statistics: AxisStatistics, params: Any) -> float:
         plan = params.plan
@@ -351,19 +361,11 @@ class SphericalGaussian(_AxisGaussian[SphericalGaussianParameters]):
         return np.asarray(params.variances <= self._floors(params.means.shape[1]).max() * (1 + 1e-9))
 
 
-def _axis_features(batch: Batch, centre: FloatArray) -> FloatArray:
-    """Rows y², y and presence (one row, or one for each column if entries are missing)."""
-    n, d = batch.values.shape
-    rows = np.empty((2 * d + (d if batch.missing else 1), n))
-    y = rows[d : 2 * d]
-    np.subtract(batch.values.T, centre[:, None], out=y)
-    rows[2 * d :] = 1.0
-    if batch.missing:
-        present = batch.observed.T
-        y[~present] = 0.0
-        rows[2 * d :] = present
-    np.multiply(y, y, out=rows[:d])
-    return rows
+def _observed_axis_features(batch: Batch, centre: FloatArray) -> FloatArray:
+    """Rows y², y and presence for each column, zero where an entry is missing."""
+    present = batch.observed.T
+    y = np.where(present, batch.values.T - centre[:, None], 0.0)
+    return np.concatenate([y * y, y, present])
 
 
 def _means(statistics: MomentStatistics, current: FloatArray) -> FloatArray:

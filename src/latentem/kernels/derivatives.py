@@ -1,4 +1,4 @@
-"""Derivatives of smooth functions of few variables by central differences of fourth order."""
+"""Derivatives of smooth functions of few variables by central differences, at steps that fit the function's scale."""
 
 from __future__ import annotations
 
@@ -9,28 +9,92 @@ import numpy as np
 from .._typing import FloatArray
 
 _STEP = 1e-3
+# A second difference at the step h is about (h/L)² of the function's size, L being the length over which the function
+# bends.  Wanted is h near 1e-3 L, where fourth-order differences lose least; these are the shares that will do.
+_WANTED, _SMALLEST, _LARGEST = 1e-6, 1e-9, 1e-4
+_ATTEMPTS = 24
 
 
-def gradient(function: Callable[[FloatArray], float], point: FloatArray) -> FloatArray:
-    """∇f by (8(f₊₁ - f₋₁) - (f₊₂ - f₋₂)) / 12h along each coordinate; error O(h⁴ f⁽⁵⁾ + ε|f|/h)."""
+def gradient(
+    function: Callable[[FloatArray], float], point: FloatArray, steps: FloatArray | None = None
+) -> FloatArray:
+    """∇f by (8(f₊₁ - f₋₁) - (f₊₂ - f₋₂)) / 12h along each coordinate; error O(h⁴ f⁽⁵⁾ + ε|f|/h).
+
+    Parameters
+    ----------
+    function : callable
+    point : (d,)
+    steps : (d,), optional
+        h of each coordinate; those of `difference_steps` unless given.
+    """
+    steps = difference_steps(function, point) if steps is None else steps
     result = np.empty_like(point)
-    for i in range(len(point)):
-        h = _STEP * max(1.0, abs(point[i]) * 1e-1)
+    for i, h in enumerate(steps):
         near = function(_moved(point, i, h)) - function(_moved(point, i, -h))
         far = function(_moved(point, i, 2 * h)) - function(_moved(point, i, -2 * h))
         result[i] = (8 * near - far) / (12 * h)
     return result
 
 
-def jacobian(function: Callable[[FloatArray], FloatArray], point: FloatArray) -> FloatArray:
-    """∂f/∂x by the same formula, one column for each coordinate."""
+def jacobian(
+    function: Callable[[FloatArray], FloatArray], point: FloatArray, steps: FloatArray | None = None
+) -> FloatArray:
+    """∂f/∂x by the same formula, one column for each coordinate; steps are 1e-3 of max(1, |x|/10) unless given."""
     columns = []
-    for i in range(len(point)):
-        h = _STEP * max(1.0, abs(point[i]) * 1e-1)
+    for i, h in enumerate(_default_steps(point) if steps is None else steps):
         near = function(_moved(point, i, h)) - function(_moved(point, i, -h))
         far = function(_moved(point, i, 2 * h)) - function(_moved(point, i, -2 * h))
         columns.append((8 * near - far) / (12 * h))
     return np.stack(columns, axis=-1) if columns else np.empty((0, 0))
+
+
+def second_differences(function: Callable[[FloatArray], float], point: FloatArray, steps: FloatArray) -> FloatArray:
+    """hᵢ hⱼ ∂²f/∂xᵢ∂xⱼ, shape (d, d), from f alone: the Hessian in coordinates measured in steps.
+
+    (f₊₊ + f₋₋ - f₊₀ - f₋₀ - f₀₊ - f₀₋ + 2f) / 2 off the diagonal; error O(h²) relative.
+    """
+    d, here = len(point), function(point)
+    ahead = np.array([function(_moved(point, i, steps[i])) for i in range(d)])
+    behind = np.array([function(_moved(point, i, -steps[i])) for i in range(d)])
+    single = ahead + behind - 2 * here
+    result = np.diag(single)
+    for i in range(d):
+        for j in range(i):
+            both = function(_moved(_moved(point, i, steps[i]), j, steps[j]))
+            neither = function(_moved(_moved(point, i, -steps[i]), j, -steps[j]))
+            result[i, j] = result[j, i] = 0.5 * (both + neither - 2 * here - single[i] - single[j])
+    return result
+
+
+def difference_steps(function: Callable[[FloatArray], float], point: FloatArray) -> FloatArray:
+    """A step for each coordinate: about 1e-3 of the length over which the function bends, whatever its unit is."""
+    here = function(point)
+    return np.array([_fitting_step(function, point, i, h, here) for i, h in enumerate(_default_steps(point))])
+
+
+def _default_steps(point: FloatArray) -> FloatArray:
+    return np.asarray(_STEP * np.maximum(1.0, 0.1 * np.abs(point)))
+
+
+def _fitting_step(
+    function: Callable[[FloatArray], float], point: FloatArray, i: int, h: float, here: float
+) -> float:
+    """The step at which the second difference has a fitting share of the function's size; `h` where it is flat."""
+    usable = 0.0
+    for _ in range(_ATTEMPTS):
+        ends = (function(_moved(point, i, 2 * h)), function(_moved(point, i, -2 * h)))
+        if not np.all(np.isfinite(ends)):
+            if usable:
+                return usable
+            h *= 0.1
+            continue
+        usable = h
+        size = max(abs(here), abs(ends[0]), abs(ends[1]))
+        bend = 0.25 * abs(ends[0] + ends[1] - 2 * here)
+        if ends[0] == here == ends[1] or _SMALLEST * size <= bend <= _LARGEST * size:
+            return h
+        h *= min(30.0, max(1e-3, (_WANTED * size / bend) ** 0.5)) if bend > 0 else 30.0
+    return usable or h
 
 
 def _moved(point: FloatArray, index: int, by: float) -> FloatArray:

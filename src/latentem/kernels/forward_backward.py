@@ -1,31 +1,48 @@
-"""Scaled forward-backward over one sequence: the NumPy reference."""
+"""Forward-backward over one sequence: the NumPy reference, scaled where that is safe, else in logarithms."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from .._typing import FloatArray
+from .._typing import Array, FloatArray
+
+# Below these a product may have lost digits to underflow.
+SMALLEST_SCALE = 1e-140
+SMALLEST_MASS = 1e-290
+
+Smoothed = tuple[FloatArray, FloatArray, float]
 
 
-def forward_backward(
-    initial: FloatArray, transition: FloatArray, log_density: FloatArray
-) -> tuple[FloatArray, FloatArray, float]:
+def forward_backward(initial: FloatArray, transition: FloatArray, log_density: FloatArray) -> Smoothed:
     """Posterior state probabilities (K, T), Σₜ p(zₜ = j, zₜ₊₁ = k | x) (K, K), and log p(x).
 
-    With bₜ(k) = p(xₜ | k) / maxₖ, αₜ ∝ bₜ · (αₜ₋₁ A) scaled to sum to one by cₜ, and
-    βₜ = A (bₜ₊₁ βₜ₊₁) / cₜ₊₁ (Rabiner 1989, section V.A).  An impossible sequence returns -inf.
+    By the scaled recursion, or in logarithms where a state that the model allows has a mass too small to be
+    represented: with forbidden transitions its descendants may be all that the rest of the sequence allows.  An
+    impossible sequence returns -inf and NaN.
     """
-    n_states, length = log_density.shape
+    if np.all(np.isfinite(log_density.max(axis=0))):
+        smoothed = _scaled(initial, transition, log_density) or _in_logarithms(initial, transition, log_density)
+        if np.isfinite(smoothed[2]):
+            return smoothed
+    n_states = len(initial)
+    return np.full_like(log_density, np.nan), np.full((n_states, n_states), np.nan), -np.inf
+
+
+def _scaled(initial: FloatArray, transition: FloatArray, log_density: FloatArray) -> Smoothed | None:
+    """With bₜ(k) = p(xₜ | k) / maxₖ, αₜ ∝ bₜ · (αₜ₋₁ A) scaled to sum to one by cₜ, and βₜ = A (bₜ₊₁ βₜ₊₁) / cₜ₊₁.
+
+    Rabiner (1989), section V.A.  None where underflow could decide a posterior.
+    """
     peak = log_density.max(axis=0)
-    if not np.all(np.isfinite(peak)):
-        return np.full_like(log_density, np.nan), np.full((n_states, n_states), np.nan), -np.inf
     emission = np.exp(log_density - peak).T
     forward, scales = _forward(initial, transition, emission)
-    if not np.all(scales > 0):
-        return np.full_like(log_density, np.nan), np.full((n_states, n_states), np.nan), -np.inf
-    backward = _backward(transition, emission, scales)
+    if not np.all(scales >= SMALLEST_SCALE):
+        return None
+    if transition.min() < SMALLEST_SCALE and _loses_mass(initial, transition, log_density, forward, scales):
+        return None
+    backward = _backward(transition, emission * (forward > 0), scales)
     posterior = forward * backward
-    ahead = emission[1:] * backward[1:] / scales[1:, None]
+    ahead = np.where(forward[1:] > 0, emission[1:] * backward[1:] / scales[1:, None], 0.0)
     pairs = transition * (forward[:-1].T @ ahead)
     return posterior.T, pairs, float(np.sum(np.log(scales)) + peak.sum())
 
@@ -41,8 +58,46 @@ def _forward(initial: FloatArray, transition: FloatArray, emission: FloatArray) 
     return forward, scales
 
 
+def _loses_mass(
+    initial: FloatArray, transition: FloatArray, log_density: FloatArray, forward: FloatArray, scales: FloatArray
+) -> bool:
+    """Whether a state that can be reached at some time has a mass too small to be represented."""
+    reached = np.vstack([initial > 0, (forward[:-1] > 0).astype(float) @ (transition > 0) > 0])
+    small = forward * scales[:, None] < SMALLEST_MASS
+    return bool(np.any(reached & small & (log_density.T > -np.inf)))
+
+
 def _backward(transition: FloatArray, emission: FloatArray, scales: FloatArray) -> FloatArray:
+    """β; `emission` is zero for states that cannot have been reached, however well they would have gone on."""
     backward = np.ones_like(emission)
     for t in range(len(emission) - 1, 0, -1):
         backward[t - 1] = transition @ (emission[t] * backward[t]) / scales[t]
     return backward
+
+
+def _in_logarithms(initial: FloatArray, transition: FloatArray, log_density: FloatArray) -> Smoothed:
+    """The same recursions in logarithms; log αₜ and log βₜ unscaled."""
+    with np.errstate(divide="ignore"):
+        log_initial, log_transition = np.log(initial), np.log(transition)
+    forward, backward = np.empty_like(log_density.T), np.zeros_like(log_density.T)
+    forward[0] = log_initial + log_density[:, 0]
+    length = log_density.shape[1]
+    for t in range(1, length):
+        forward[t] = _log_sum_exp(forward[t - 1][:, None] + log_transition, axis=0) + log_density[:, t]
+    for t in range(length - 1, 0, -1):
+        backward[t - 1] = _log_sum_exp(log_transition + log_density[:, t] + backward[t], axis=1)
+    log_likelihood = float(_log_sum_exp(forward[-1], axis=0))
+    pairs = np.zeros_like(transition)
+    if np.isfinite(log_likelihood):
+        for t in range(1, length):
+            joint = forward[t - 1][:, None] + log_transition + (log_density[:, t] + backward[t])
+            pairs += np.exp(joint - log_likelihood)
+        return np.exp(forward + backward - log_likelihood).T, pairs, log_likelihood
+    return log_density, pairs, log_likelihood
+
+
+def _log_sum_exp(values: Array, axis: int) -> FloatArray:
+    peak = values.max(axis=axis, keepdims=True)
+    finite = np.where(np.isfinite(peak), peak, 0.0)
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(np.exp(values - finite).sum(axis=axis)) + np.squeeze(finite, axis))

@@ -14,12 +14,13 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from .._typing import Array, FloatArray
+from .products import expected_sums, weighted_sums
 
 LARGEST_TERMS = 2e4
 LOG_2PI = float(np.log(2 * np.pi))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class GaussianPlan:
     """What a pass over the data needs of full-covariance parameters, prepared once for all chunks.
 
@@ -76,24 +77,9 @@ def inverse_factors(covariances: FloatArray) -> FloatArray:
     return np.stack([solve_triangular(factor, identity, lower=True, check_finite=False) for factor in factors])
 
 
-def product_features(x: FloatArray, centre: FloatArray) -> FloatArray:
-    """Rows xᵢxⱼ (i ≤ j), xᵢ, 1 of the centred values; shape (D(D+1)/2 + D + 1, n)."""
-    n, d = x.shape
-    pairs = d * (d + 1) // 2
-    rows = np.empty((pairs + d + 1, n))
-    centred = rows[pairs : pairs + d]
-    np.subtract(x.T, centre[:, None], out=centred)
-    start = 0
-    for i in range(d):
-        np.multiply(centred[i], centred[i:], out=rows[start : start + d - i])
-        start += d - i
-    rows[-1] = 1.0
-    return rows
-
-
 def log_density(x: FloatArray, plan: GaussianPlan, features: FloatArray) -> FloatArray:
     """log N(xₙ; μₖ, Σₖ), shape (K, n), for complete rows."""
-    result = plan.weights @ features
+    result = weighted_sums(plan.weights, features)
     for k in plan.centred:
         result[k] = _centred_log_density(x, plan, k)
     return result
@@ -105,7 +91,7 @@ def moments(
     """Σ r (K,), Σ r y (K, D) and packed Σ r y yᵀ (K, D(D+1)/2), where y = x - reference of the component."""
     d = x.shape[1]
     pairs = d * (d + 1) // 2
-    totals = responsibilities @ features.T
+    totals = expected_sums(responsibilities, features)
     for k in plan.centred:
         y = x - plan.references[k]
         weighted = responsibilities[k] @ y

@@ -9,7 +9,7 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import ParameterError
-from ..kernels.forward_backward import forward_backward
+from ..kernels.chain import smooth
 from ..kernels.simplex import expected_log_simplex, maximize_simplex
 from ..model import Latent, Posterior
 from ..parameters import Parameters, Simplex, parameter
@@ -56,14 +56,9 @@ class MarkovChain(Latent[MarkovChainParameters, MarkovChainStatistics]):
     def posterior(
         self, log_density: FloatArray, batch: Batch, params: MarkovChainParameters
     ) -> tuple[Posterior, FloatArray]:
-        offsets = batch.group_offsets
-        probabilities = np.empty_like(log_density)
-        pairs = np.empty((batch.n_groups, self.n_states, self.n_states))
-        log_likelihood = np.empty(batch.n_groups)
-        for g, (start, stop) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
-            probabilities[:, start:stop], pairs[g], log_likelihood[g] = forward_backward(
-                params.initial, params.transition, log_density[:, start:stop]
-            )
+        probabilities, pairs, log_likelihood = smooth(
+            params.initial, params.transition, log_density, batch.group_offsets
+        )
         return Posterior(probabilities, pairs=pairs), log_likelihood
 
     def statistics(self, posterior: Posterior, batch: Batch) -> MarkovChainStatistics:

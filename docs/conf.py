@@ -1,0 +1,13 @@
+"""Sphinx configuration."""
+
+project = "latentem"
+author = "The latentem developers"
+copyright = "2026, The latentem developers"  # noqa: A001 - Sphinx asks for this name
+extensions = ["myst_parser", "sphinx.ext.mathjax"]
+myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = "latentem"
+nitpicky = True

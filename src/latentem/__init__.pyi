@@ -1,0 +1,73 @@
+from . import (
+    acceleration as acceleration,
+    datasets as datasets,
+    estimators as estimators,
+    execution as execution,
+    families as families,
+    io as io,
+    latents as latents,
+    models as models,
+    testing as testing,
+)
+from .acceleration import Squarem as Squarem
+from .data import ArraySource as ArraySource, Batch as Batch, Source as Source
+from .em import Acceleration as Acceleration, Executor as Executor, iterate as iterate, run as run
+from .errors import (
+    DataError as DataError,
+    LatentemError as LatentemError,
+    ModelFileError as ModelFileError,
+    ParameterError as ParameterError,
+)
+from .estimators import (
+    BernoulliMixture as BernoulliMixture,
+    BetaMixture as BetaMixture,
+    ExponentialMixture as ExponentialMixture,
+    FamilyMixture as FamilyMixture,
+    FindingWarning as FindingWarning,
+    GammaMixture as GammaMixture,
+    GaussianMixture as GaussianMixture,
+    GeometricMixture as GeometricMixture,
+    InverseGaussianMixture as InverseGaussianMixture,
+    LatentClassAnalysis as LatentClassAnalysis,
+    LogNormalMixture as LogNormalMixture,
+    MixtureModel as MixtureModel,
+    MultinomialMixture as MultinomialMixture,
+    NegativeBinomialMixture as NegativeBinomialMixture,
+    PoissonMixture as PoissonMixture,
+    StudentTMixture as StudentTMixture,
+    VonMisesFisherMixture as VonMisesFisherMixture,
+    WeibullMixture as WeibullMixture,
+)
+from .execution import Processes as Processes, Serial as Serial, Threads as Threads
+from .fitting import fit as fit
+from .io import (
+    Checkpoint as Checkpoint,
+    ParquetSource as ParquetSource,
+    load as load,
+    read_table as read_table,
+    save as save,
+    write_table as write_table,
+)
+from .latents import Categorical as Categorical, MarkovChain as MarkovChain
+from .model import (
+    Family as Family,
+    Latent as Latent,
+    LatentVariableModel as LatentVariableModel,
+    ModelParameters as ModelParameters,
+    Posterior as Posterior,
+    Prior as Prior,
+)
+from .parameters import (
+    Interval as Interval,
+    Parameters as Parameters,
+    Positive as Positive,
+    PositiveDefinite as PositiveDefinite,
+    Real as Real,
+    Simplex as Simplex,
+    UnitInterval as UnitInterval,
+    parameter as parameter,
+)
+from .result import EMResult as EMResult, Finding as Finding, Iteration as Iteration, Status as Status, Step as Step
+from .statistics import Expectation as Expectation, LocalQ as LocalQ, Reference as Reference, Statistics as Statistics
+
+__version__: str

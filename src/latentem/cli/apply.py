@@ -1,0 +1,126 @@
+"""`latentem predict`, `sample` and `show`: what a fitted model says of other data, draws, and is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from ..errors import DataError, ModelFileError
+from ..io.model_files import load_with_notes
+from ..io.tables import Table, known_suffix, read_table, write_table
+from .errors import quiet_warnings
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command(short_help="Each row's component, by a fitted model.")
+@click.argument("model_file", type=FILE)
+@click.argument("data", type=FILE)
+@click.option("-o", "--output", type=FILE, help="Write here (.csv, .tsv, .parquet); by default CSV to the terminal.")
+@click.option("--probabilities", is_flag=True, help="The probabilities of all components too.")
+@click.option("--no-header", is_flag=True, help="The first line of a text file is data; columns are x0, x1, ….")
+def predict(model_file: Path, data: Path, output: Path | None, probabilities: bool, no_header: bool) -> None:
+    """For each row of DATA: its most probable component, how probable that is, and the row's log density."""
+    if output is not None:
+        known_suffix(output)
+    estimator, notes = load_estimator(model_file)
+    columns, levels = notes.get("columns"), notes.get("levels", {})
+    table = read_table(data, columns=columns, levels=levels, header=not no_header)
+    if not len(table):
+        raise DataError(f"{data} has no rows")
+    with quiet_warnings():
+        put(assignments(estimator, table, probabilities), output)
+
+
+@click.command(short_help="Draw rows from a fitted model.")
+@click.argument("model_file", type=FILE)
+@click.option("-n", "--rows", type=click.IntRange(1), default=100, show_default=True, help="How many rows to draw.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True)
+@click.option("-o", "--output", type=FILE, help="Write here (.csv, .tsv, .parquet); by default CSV to the terminal.")
+def sample(model_file: Path, rows: int, seed: int, output: Path | None) -> None:
+    """Draw rows from a fitted model, each with the component it came from."""
+    if output is not None:
+        known_suffix(output)
+    estimator, notes = load_estimator(model_file)
+    values, components = estimator.set_params(random_state=seed).sample(rows)
+    names = notes.get("columns") or [f"x{j}" for j in range(values.shape[1])]
+    levels = notes.get("levels", {})
+    drawn = {name: _spelled(values[:, j], levels.get(name)) for j, name in enumerate(names)}
+    put({**drawn, _free_name("component", names): components}, output)
+
+
+@click.command(short_help="Print what a model file holds.")
+@click.argument("model_file", type=FILE)
+@click.option("--all", "everything", is_flag=True, help="All estimates, however many.")
+def show(model_file: Path, everything: bool) -> None:
+    """Print what a model file holds: the model, its estimates, and how far its fit came."""
+    from . import tell
+
+    estimator, notes = load_estimator(model_file)
+    out = tell.console()
+    candidate = tell.Candidate("", len(tell.weights_of(estimator.result_)), estimator)
+    names = notes.get("columns") or [f"x{j}" for j in range(estimator.n_features_in_)]
+    most = None if everything else tell.MOST_LINES
+    for part in tell.description(candidate, names, notes.get("levels", {}), out.width, most):
+        out.print(part)
+
+
+def load_estimator(path: Path) -> tuple[Any, dict[str, Any]]:
+    """The estimator in a model file, and the notes beside it."""
+    estimator, notes = load_with_notes(path)
+    if not hasattr(estimator, "result_"):
+        raise ModelFileError(f"{path} holds a {type(estimator).__name__}, no fitted estimator; load it from Python")
+    if "columns" not in notes and hasattr(estimator, "feature_names_in_"):
+        notes["columns"] = [str(name) for name in estimator.feature_names_in_]
+    return estimator, notes
+
+
+def assignments(estimator: Any, table: Table, probabilities: bool) -> dict[str, Any]:
+    """The columns that `predict` and `fit --assignments` write."""
+    r = estimator.predict_proba(table.values)
+    component = r.argmax(axis=1)
+    found = {
+        "component": component,
+        "probability": r[np.arange(len(r)), component],
+        "log_density": estimator.score_samples(table.values),
+    }
+    if probabilities:
+        found.update({f"probability_{k}": r[:, k] for k in range(r.shape[1])})
+    return found
+
+
+def put(columns: Mapping[str, Any], output: Path | None) -> None:
+    """Write to a file, or as CSV to standard output."""
+    if output is not None:
+        write_table(output, columns)
+        return
+    import pyarrow as pa
+    from pyarrow import csv
+
+    sys.stdout.flush()
+    csv.write_csv(pa.table(dict(columns)), sys.stdout.buffer)
+
+
+def draw(estimator: Any, table: Table, path: Path) -> None:
+    """The picture of a fit over the first two columns (or the only one)."""
+    from matplotlib.figure import Figure
+
+    from ..plots import draw_mixture
+
+    figure = Figure(figsize=(6.4, 4.8), layout="constrained")
+    draw_mixture(estimator, table.values, figure.add_subplot(), names=table.names)
+    figure.savefig(path, dpi=150)
+
+
+def _spelled(column: Any, levels: Any) -> Any:
+    """Categories by their names where the column has some."""
+    return column if levels is None else [levels[int(code)] for code in column]
+
+
+def _free_name(name: str, taken: Any) -> str:
+    return name if name not in taken else _free_name(f"{name}_", taken)

@@ -1,0 +1,140 @@
+"""What options mean: lists of numbers of components, of columns; floors and degrees of freedom."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from .._typing import Array, FloatArray
+from ..data import ArraySource
+from ..em import Executor
+from ..errors import DataError
+from ..io.streams import whole_labels
+from ..io.tables import TEXT, Table, read_table
+
+MOST_COMPONENTS = 10_000
+
+
+class Components(click.ParamType):
+    """3, or 1..9, or 2,4,8 (and mixtures of those)."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> list[int]:
+        if isinstance(value, list):
+            return value
+        try:
+            found = sorted({k for part in str(value).split(",") for k in _range(part)})
+        except ValueError:
+            self.fail(f"{value!r}: expected a number of components such as 3, a range such as 1..9, or 2,4,8", param, ctx)
+        if found[0] < 1 or found[-1] > MOST_COMPONENTS:
+            self.fail(f"{value!r}: numbers of components are from 1 to {MOST_COMPONENTS}", param, ctx)
+        return found
+
+
+def _range(text: str) -> Sequence[int]:
+    first, dots, last = text.partition("..")
+    if not dots:
+        return [int(text)]
+    if int(last) - int(first) > MOST_COMPONENTS:
+        return [MOST_COMPONENTS + 1]
+    found = range(int(first), int(last) + 1)
+    if not found:
+        raise ValueError(text)
+    return found
+
+
+class Names(click.ParamType):
+    """Names separated by commas."""
+
+    name = "names"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        if isinstance(value, tuple):
+            return value
+        found = tuple(name.strip() for name in str(value).split(","))
+        if not all(found) or len(set(found)) < len(found):
+            self.fail(f"{value!r}: expected different names separated by commas", param, ctx)
+        return found
+
+
+class NumberOr(click.ParamType):
+    """A number, or one of a few words."""
+
+    name = "number"
+
+    def __init__(self, *words: str) -> None:
+        self.words = words
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float | str:
+        if value in self.words:
+            return str(value)
+        try:
+            number = float(value)
+        except ValueError:
+            self.fail(f"{value!r}: expected a number{''.join(f' or {word}' for word in self.words)}", param, ctx)
+        if not np.isfinite(number):
+            self.fail(f"{value!r}: expected a finite number", param, ctx)
+        return number
+
+
+def make_executor(kind: str | None, workers: int | None) -> Executor | str | None:
+    """What `--executor` and `--workers` ask for."""
+    if workers is None:
+        return kind
+    from ..execution import Processes, Threads
+
+    if kind == "serial":
+        raise click.UsageError("--executor serial has one worker; leave out --workers, or choose threads or processes")
+    return Processes(workers) if kind == "processes" else Threads(workers)
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a model is fitted to: columns of observations, and beside them weights and known components."""
+
+    table: Table
+    weights: FloatArray | None
+    labels: Array | None
+
+
+def read_data(
+    path: Path,
+    *,
+    columns: tuple[str, ...] | None,
+    weights: str | None,
+    labels: str | None,
+    categories: Sequence[str] | str,
+    header: bool,
+) -> Data:
+    """Read the file, take the columns apart, and name the first entry that no model could take."""
+    beside = [name for name in (weights, labels) if name is not None]
+    wanted = None if columns is None else list(dict.fromkeys([*columns, *beside]))
+    coded = categories if categories == TEXT else [name for name in categories if name not in beside]
+    whole = read_table(path, columns=wanted, categories=coded, header=header)
+    table = whole.select(columns) if columns is not None else whole.drop(_known(beside, whole))
+    if not table.names:
+        raise DataError(f"{path} has no columns of observations beside {', '.join(beside)}")
+    _not_coded(beside, whole)
+    given = None if weights is None else whole.column(weights)
+    known = None if labels is None else whole_labels(whole.column(labels), labels)
+    ArraySource(table.values, weights=given, labels=known, names=table.names)
+    return Data(table, given, known)
+
+
+def _known(names: list[str], table: Table) -> list[str]:
+    """The names, each looked up, so that one that is not there is told."""
+    for name in names:
+        table.column(name)
+    return names
+
+
+def _not_coded(names: list[str], table: Table) -> None:
+    for name in names:
+        if name in table.levels:
+            raise DataError(f"column {name!r} holds text ({table.levels[name][0]!r}); weights and labels are numbers")

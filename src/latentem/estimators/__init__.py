@@ -1,0 +1,43 @@
+"""scikit-learn faces of the models."""
+
+from .family_mixture import FamilyMixture
+from .findings import FindingWarning
+from .gaussian_mixture import GaussianMixture
+from .latent_class_analysis import LatentClassAnalysis
+from .mixture_model import MixtureModel
+from .named_mixtures import (
+    BernoulliMixture,
+    BetaMixture,
+    ExponentialMixture,
+    GammaMixture,
+    GeometricMixture,
+    InverseGaussianMixture,
+    LogNormalMixture,
+    MultinomialMixture,
+    NegativeBinomialMixture,
+    PoissonMixture,
+    VonMisesFisherMixture,
+    WeibullMixture,
+)
+from .student_t_mixture import StudentTMixture
+
+__all__ = [
+    "BernoulliMixture",
+    "BetaMixture",
+    "ExponentialMixture",
+    "FamilyMixture",
+    "FindingWarning",
+    "GammaMixture",
+    "GaussianMixture",
+    "GeometricMixture",
+    "InverseGaussianMixture",
+    "LatentClassAnalysis",
+    "LogNormalMixture",
+    "MixtureModel",
+    "MultinomialMixture",
+    "NegativeBinomialMixture",
+    "PoissonMixture",
+    "StudentTMixture",
+    "VonMisesFisherMixture",
+    "WeibullMixture",
+]

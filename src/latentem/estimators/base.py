@@ -1,0 +1,240 @@
+"""What all mixtures share: checking, starting, fitting, telling, predicting."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from dataclasses import replace
+from numbers import Integral, Real
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
+
+from .._typing import Array
+from ..data import ArraySource
+from ..em import RemainingGain
+from ..errors import DataError, ParameterError
+from ..latents import Categorical
+from ..model import Family, LatentVariableModel, ModelParameters, Prior, check_source
+from ..result import EMResult, Status
+from .components import ORDERS, sort_components
+from .equal_rows import collapse
+from .findings import examine, tell
+from .fits import Plan, best_fit
+from .inputs import read_labels, read_table, read_weights, source_of
+from .predicting import Predicting
+from .starting import METHODS
+from .starting_values import constrain
+from .watching import CallbackSupportMixin, Tasks, with_callbacks
+
+
+class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC):
+    """A mixture p(x) = Σₖ πₖ p(x | k), fitted by EM; subclasses say from which family the components come.
+
+    Parameters are stored as given and checked when `fit` is called.  Components keep the order in which the start put
+    them, unless `order` asks for another.
+    """
+
+    _parameter_constraints: dict[str, Any] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions(set(METHODS)), np.ndarray],
+        "weights_init": ["array-like", None],
+        "prior": [Prior, None],
+        "fixed": [tuple, list, dict, None],
+        "tied": [tuple, list, None],
+        "order": [StrOptions(set(ORDERS)), None],
+        "restart_collapsed": [Interval(Integral, 0, None, closed="left")],
+        "acceleration": [StrOptions({"squarem"}), HasMethods(["init", "propose"]), None],
+        "executor": [StrOptions({"serial", "threads", "processes"}), HasMethods(["fold"]), None],
+        "random_state": ["random_state", np.random.Generator],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    _takes_sparse = False
+    _takes_missing = True
+    _estimates_variances = False
+
+    # -- what a subclass says ------------------------------------------------------------------
+
+    @abstractmethod
+    def _family(self, source: ArraySource) -> Family[Any, Any]:
+        """The components' family, its options taken from the constructor's."""
+
+    def _read(self, X: Any, *, reset: bool) -> Any:
+        """X as a table of numbers."""
+        return read_table(self, X, reset=reset)
+
+    def _start_values(self, family: Family[Any, Any]) -> dict[str, Any]:
+        """The user's starting values for the components, by the names of the arrays they replace."""
+        given = getattr(self, "parameters_init", None)
+        return {} if given is None else dict(given)
+
+    def _judge(self, result: EMResult) -> None:
+        """Raise where a result must not be handed over."""
+
+    def _attributes(self, params: ModelParameters) -> dict[str, Any]:
+        """The fitted attributes that show these parameters."""
+        arrays = params.emission.arrays() if params.emission is not None else {}
+        shown = {f"{name}_": self._show(value) for name, value in arrays.items() if "." not in name}
+        return {"weights_": self._show(params.latent.weights), **shown, "parameters_": params.emission}
+
+    # -- fitting -------------------------------------------------------------------------------
+
+    @with_callbacks
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None) -> Self:
+        """Estimate the parameters by EM.
+
+        Parameters
+        ----------
+        X : array-like (n, D)
+            NumPy, pandas, polars, pyarrow; NaN marks a missing entry.
+        y : None
+            Ignored.
+        sample_weight : (n,), optional
+            Weights of the rows: 2 is the row twice, 0 is no row.
+        labels : (n,) of int, optional
+            Known components of the rows, -1 where unknown.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            Data that cannot come from the model; row and column are named.
+        """
+        table = self._read(X, reset=True)
+        n = table.shape[0]
+        weights, known = read_weights(sample_weight, n), read_labels(labels, n, self._n_states)
+        source = source_of(table, self, weights, known)
+        self._enough_rows(n if weights is None else int(np.count_nonzero(weights)))
+        model = self._model_for(source)
+        check_source(model, source)
+        self._dtype = np.float32 if getattr(table, "dtype", None) == np.float32 else np.float64
+        tasks = Tasks(self, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}})
+        self._store(best_fit(self, model, source, collapse(source), tasks), source, tasks)
+        return self
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None) -> Array:
+        """`fit(X, …)`, then `predict(X)`."""
+        return self.fit(X, y, sample_weight=sample_weight, labels=labels).predict(X)
+
+    @property
+    def _n_states(self) -> int:
+        return int(self.n_components)
+
+    def _enough_rows(self, n: int) -> None:
+        if n < self._n_states:
+            raise DataError(
+                f"Expected n_samples >= n_components but got n_components = {self._n_states}, n_samples = {n} "
+                "(rows with a positive weight); use fewer components or more rows"
+            )
+
+    def _model_for(self, source: ArraySource) -> LatentVariableModel:
+        k = self._n_states
+        family, weights = constrain(self._family(source), self.fixed, self.tied, k)
+        if weights and self.weights_init is None:
+            raise ParameterError("fixed holds 'weights' at their starting values: give those by weights_init")
+        return LatentVariableModel(Categorical(k, weights), family, self.prior or Prior())
+
+    def _plan(self, model: LatentVariableModel, weight: float) -> Plan:
+        """How to fit: what `fits.best_fit` needs of the constructor's options."""
+        warm = self.warm_start and hasattr(self, "result_")
+        return Plan(
+            n_init=1 if warm else self.n_init,
+            init=self.init_params,
+            start=self._warm(model) if warm else None,
+            weights=self.weights_init,
+            values=self._start_values(model.family),
+            gains=self._gains if warm else None,
+            scale_free=getattr(self, "reg_covar", None) == "auto",
+            rule=RemainingGain(self.tol * weight),
+            max_iter=self.max_iter,
+            acceleration=self.acceleration,
+            executor=self.executor,
+            restart_collapsed=self.restart_collapsed,
+            verbose=int(self.verbose),
+            verbose_interval=self.verbose_interval,
+            random_state=self._random_state(),
+        )
+
+    def _random_state(self) -> Any:
+        given = self.random_state
+        if given is None or isinstance(given, np.random.Generator):
+            return np.random.default_rng(given)  # never NumPy's global stream
+        return check_random_state(given)
+
+    def _warm(self, model: LatentVariableModel) -> ModelParameters:
+        params = self.result_.parameters
+        old = self.result_.model
+        if type(old.family) is not type(model.family) or old.latent.n_states != model.latent.n_states:
+            raise ParameterError(
+                "warm_start goes on from the last fit, but that had another number of components or another family; "
+                "fit with warm_start=False first"
+            )
+        return params
+
+    def _store(self, fitted: tuple[EMResult, tuple[Any, ...]], source: ArraySource, tasks: Tasks) -> None:
+        result, self._gains = fitted
+        weight = result.expectation.weight
+        result = replace(result, n_rows=source.n_rows, findings=(*self._examined(source), *result.findings))
+        self._judge(result)
+        self.result_ = result
+        self._told(result)
+        params = self._sorted(result, source)
+        for name, value in self._fitted(result.model, params).items():
+            setattr(self, name, value)
+        self.converged_, self.n_iter_ = result.converged, result.n_iter
+        self.lower_bound_ = result.objective / weight
+        self.lower_bounds_ = [objective / weight for step, objective in result.history if step.name != "START"]
+        tasks.end(self._fitted(result.model, params))
+
+    def _examined(self, source: ArraySource) -> list[Any]:
+        return examine(source, self._n_states, self._estimates_variances)
+
+    def _told(self, result: EMResult) -> None:
+        tell(result)
+        if not result.converged and result.status is not Status.STOPPED and self.max_iter > 0:
+            warnings.warn(
+                f"The best start did not converge; {result.status.value}", ConvergenceWarning, stacklevel=6
+            )
+
+    def _sorted(self, result: EMResult, source: ArraySource) -> ModelParameters:
+        params: ModelParameters = result.parameters
+        if self.order is None:
+            return params
+        if isinstance(self.fixed, dict):
+            raise ParameterError("fixed names components by their number here: use order=None with it")
+        params, permutation = sort_components(result.model, params, source, self.order)
+        fold = [result.model.e_step(params, batch) for batch in source]
+        expectation = sum(fold[1:], fold[0])
+        old = {int(k): new for new, k in enumerate(permutation)}
+        findings = tuple(
+            f if f.component is None else replace(f, component=old[f.component]) for f in result.findings
+        )
+        self.result_ = replace(result, parameters=params, expectation=expectation, findings=findings)
+        return params
+
+    def _fitted(self, model: LatentVariableModel, params: ModelParameters) -> dict[str, Any]:
+        return {**self._attributes(params), "_model": model, "_parameters": params}
+
+    def _show(self, array: Any) -> Any:
+        """An array as a fitted attribute: in the precision of the data."""
+        return np.array(array, dtype=self._dtype)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self._takes_missing
+        tags.input_tags.sparse = self._takes_sparse
+        return tags

@@ -1,0 +1,159 @@
+"""From one or several starts to one result."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ..data import ArraySource
+from ..em import Executor, RemainingGain, iterate, run
+from ..errors import DataError
+from ..families.components import Components
+from ..fitting import as_acceleration, as_executor, name_rows
+from ..model import LatentVariableModel, ModelParameters
+from ..result import EMResult, Iteration, Status
+from .components import match_labels
+from .starting import rough_parameters, start_parameters
+from .starting_values import put_in
+from .watching import Progress, Tasks, Watcher
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to fit.
+
+    Attributes
+    ----------
+    start : ModelParameters or None
+        Where to start; None asks `init`.
+    weights, values : array or None, dict
+        The user's starting values of weights and of arrays of the components, in place of what `init` finds.
+    gains : tuple or None
+        The last objective of a fit that this one goes on from, and the gains of its last plain steps.
+    scale_free : bool
+        Whether k-means standardizes columns.
+    rule : RemainingGain
+    """
+
+    n_init: int
+    init: Any
+    start: ModelParameters | None
+    weights: Any
+    values: dict[str, Any]
+    gains: tuple[Any, ...] | None
+    scale_free: bool
+    rule: RemainingGain
+    max_iter: int
+    acceleration: Any
+    executor: Any
+    restart_collapsed: int
+    verbose: int
+    verbose_interval: int
+    random_state: Any
+
+
+@dataclass
+class Fits:
+    """The starts of one fit: the model, the data (all rows; the distinct rows), and how to go about it."""
+
+    model: LatentVariableModel
+    rows: ArraySource
+    distinct: ArraySource
+    plan: Plan
+    weight: float
+    executor: Executor
+    tasks: Tasks
+    attributes: Callable[[Any], dict[str, Any]]
+    stopped: bool = False
+
+    def one(self, number: int) -> tuple[EMResult, tuple[Any, ...]]:
+        """The result of one start, and what a warm start needs of it."""
+        plan = self.plan
+        progress = Progress(plan.verbose, plan.verbose_interval, self.weight)
+        progress.begin(number)
+        watcher = Watcher(self.tasks, plan.rule, plan.max_iter, self.attributes, self.tasks.start(plan.max_iter))
+        result = self._run(self._start(), (watcher, progress))
+        self.stopped = watcher.finish(result.parameters) or result.status is Status.INTERRUPTED
+        progress.end(result)
+        gains = () if watcher.last is None else watcher.last.gains
+        return result, (result.objective, gains)
+
+    def _start(self) -> ModelParameters:
+        plan = self.plan
+        if plan.start is not None:
+            return plan.start
+        if plan.weights is not None:
+            rough = rough_parameters(self.model, self.distinct)
+            if set(plan.values) >= set(rough.emission.arrays()):
+                return put_in(rough, plan.weights, plan.values)
+        source = self.distinct if isinstance(plan.init, str) else self.rows
+        start = start_parameters(self.model, source, plan.init, plan.random_state, plan.scale_free, self.executor)
+        if source.labels is not None and not isinstance(self.model.family, Components):
+            start = match_labels(self.model, start, source)
+        return put_in(start, plan.weights, plan.values)
+
+    def _run(self, start: ModelParameters, watchers: tuple[Any, ...]) -> EMResult:
+        plan = self.plan
+        options: dict[str, Any] = {"executor": self.executor, "acceleration": as_acceleration(plan.acceleration)}
+        try:
+            return run(
+                self.model,
+                self.distinct,
+                start,
+                tol=plan.rule.tol,
+                max_iter=plan.max_iter,
+                callbacks=watchers,
+                resume=self._resume(start, options, watchers),
+                **options,
+            )
+        except DataError:
+            # Rows were counted among the distinct ones: say it again with the user's row numbers.
+            for batch in self.rows:
+                self.model.e_step(start, batch)
+            raise
+
+    def _resume(self, start: ModelParameters, options: dict[str, Any], watchers: tuple[Any, ...]) -> Iteration | None:
+        """On the same data a warm start remembers the gains before it, so that it can tell convergence."""
+        if self.plan.gains is None or self.plan.max_iter == 0:
+            return None
+        first = next(iterate(self.model, self.distinct, start, **options))
+        objective, gains = self.plan.gains
+        first = replace(first, gains=gains if first.objective == objective else ())
+        for watcher in watchers:
+            watcher(first)
+        return first
+
+
+def best_fit(
+    estimator: Any, model: LatentVariableModel, rows: ArraySource, distinct: ArraySource, tasks: Tasks
+) -> tuple[EMResult, tuple[Any, ...]]:
+    """The start with the highest objective; starts whose components collapsed are tried again on request."""
+    weight = float(rows.n_rows if rows.weights is None else rows.weights.sum())
+    plan: Plan = estimator._plan(model, weight)
+    executor = as_executor(plan.executor)
+    fits = Fits(
+        model, rows, distinct, plan, weight, executor, tasks, lambda params: estimator._fitted(model, params)
+    )
+    tasks.begin(plan.n_init if plan.restart_collapsed == 0 else None)
+    try:
+        best, gains = _best(fits)
+        return name_rows(best, rows), gains
+    finally:
+        if not isinstance(plan.executor, Executor) and hasattr(executor, "close"):
+            executor.close()
+
+
+def _best(fits: Fits) -> tuple[EMResult, tuple[Any, ...]]:
+    best = fits.one(0)
+    for number in range(1, fits.plan.n_init):
+        if fits.stopped:
+            return best
+        best = max(best, fits.one(number), key=lambda pair: pair[0].objective)
+    for extra in range(fits.plan.restart_collapsed):
+        if fits.stopped or not best[0].findings:
+            break
+        other = fits.one(fits.plan.n_init + extra)
+        if len(other[0].findings) < len(best[0].findings):
+            best = other
+    return best

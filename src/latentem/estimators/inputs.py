@@ -1,0 +1,144 @@
+"""What users hand over, checked: tables, weights and labels, with errors that name the place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import validate_data
+
+from .._typing import Array, FloatArray
+from ..data import ArraySource, check_weights
+from ..errors import DataError
+
+
+def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
+    """X as a two-dimensional array of numbers, or a CSR matrix where the estimator's tags say that it takes one.
+
+    float32 and integers are kept as they are (each chunk is converted when it is read); missing entries are NaN.
+    Infinite values pass here: `ArraySource` names their row and column.
+
+    Raises
+    ------
+    DataError
+        Text in a numeric column; the row and the column are named.
+    ValueError
+        scikit-learn's own checks: shape, number of features, their names.
+    """
+    X = plain_table(X)
+    tags = estimator.__sklearn_tags__().input_tags
+    try:
+        table = validate_data(
+            estimator,
+            X,
+            reset=reset,
+            dtype="numeric",
+            accept_sparse="csr" if tags.sparse else False,
+            ensure_all_finite=False,
+        )
+    except ValueError as error:
+        place = _text_place(X)
+        if place is None:
+            raise
+        raise DataError(place) from error
+    if tags.positive_only:
+        refuse_negative(table, type(estimator).__name__)
+    if not tags.allow_nan:
+        refuse_missing(table, type(estimator).__name__)
+    return table
+
+
+def source_of(table: Any, estimator: Any, weights: Any = None, labels: Any = None) -> ArraySource:
+    """The table as a source whose columns carry the names seen at fit."""
+    return ArraySource(table, weights=weights, labels=labels, names=getattr(estimator, "feature_names_in_", None))
+
+
+def read_weights(sample_weight: Any, n: int) -> FloatArray | None:
+    """Weights of the rows; None where all are one, which is the same fit."""
+    if sample_weight is None:
+        return None
+    given = np.asarray(sample_weight)
+    weights = check_weights(np.full(n, given) if given.ndim == 0 else given, n)
+    return None if np.all(weights == 1) else weights
+
+
+def read_labels(labels: Any, n: int, n_components: int) -> Array | None:
+    """Known components of the rows, -1 where unknown; None where none is known."""
+    if labels is None:
+        return None
+    given = np.asarray(labels)
+    if given.shape != (n,):
+        raise DataError(f"labels must have one entry for each of the {n} rows, got shape {given.shape}")
+    if given.dtype.kind not in "iubf":
+        raise DataError(f"labels must be numbers of components, -1 where unknown; got an array of {given.dtype}")
+    wrong = np.flatnonzero(~((given >= -1) & (given < n_components) & (given == np.floor(given))))
+    if len(wrong):
+        row = int(wrong[0])
+        raise DataError(
+            f"labels are numbers of components from 0 to {n_components - 1}, or -1 where unknown; "
+            f"row {row} has {given[row]!r}"
+        )
+    return None if np.all(given == -1) else given.astype(np.intp)
+
+
+def refuse_negative(table: Any, name: str) -> None:
+    """Raise where a table for a family on the non-negative numbers holds a negative one."""
+    values = table.data if hasattr(table, "tocsr") else table
+    if values.size == 0 or not np.nanmin(values, initial=0) < 0:
+        return
+    dense = table.toarray() if hasattr(table, "tocsr") else table
+    row, column = np.argwhere(dense < 0)[0]
+    raise DataError(
+        f"Negative values in data passed to {name}: row {row}, column {column} holds {dense[row, column]:g}, "
+        "which its distribution cannot produce"
+    )
+
+
+def refuse_missing(table: Any, name: str) -> None:
+    """Raise where a table for a family without missing entries holds one."""
+    if table.dtype.kind != "f" or hasattr(table, "tocsr"):
+        return
+    missing = np.argwhere(np.isnan(table))
+    if len(missing):
+        row, column = missing[0]
+        raise DataError(
+            f"Input X contains NaN: row {row}, column {column} is missing, and {name} needs complete rows; "
+            "drop the row or fill it in"
+        )
+
+
+def plain_table(X: Any) -> Any:
+    """A pyarrow table as a data frame; anything else as it is."""
+    return X.to_pandas() if type(X).__module__.split(".")[0] == "pyarrow" and hasattr(X, "to_pandas") else X
+
+
+def _text_place(X: Any) -> str | None:
+    """Where a table holds something that is no number, as a sentence; None if nowhere."""
+    if getattr(X, "ndim", len(np.shape(X))) != 2:
+        return None
+    columns = list(X.columns) if hasattr(X, "columns") else list(range(np.shape(X)[1]))
+    for position, name in enumerate(columns):
+        column = _column(X, name, position)
+        row = next((row for row, value in enumerate(column) if not _is_number(value)), None)
+        if row is not None:
+            return (
+                f"expected numbers, but row {row}, column {name!r} holds {column[row]!r}; "
+                "drop the column or encode it as numbers"
+            )
+    return None
+
+
+def _column(X: Any, name: Any, position: int) -> list[Any]:
+    if hasattr(X, "columns"):
+        return list(X[name])
+    return [row[position] for row in X]
+
+
+def _is_number(value: Any) -> bool:
+    if value is None or isinstance(value, (complex, np.complexfloating, dict)):
+        return True
+    try:
+        float(value)
+    except (TypeError, ValueError):
+        return type(value).__name__ in ("NAType", "NaTType")
+    return True

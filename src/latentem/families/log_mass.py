@@ -1,0 +1,164 @@
+"""log P(low ≤ X ≤ high) of any family of one column, from its log density alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.special import logit, logsumexp
+
+from .._typing import FloatArray
+from ..data import Batch
+from ..errors import DataError, ParameterError
+from ..kernels.quadrature import log_integral
+from .composite import AnyFamily
+
+_BLOCK = 64
+_MOST_TERMS = 2**22
+_NEGLIGIBLE = -40.0
+_DRAWS = 65
+# Transformed values beyond these lie where densities over- or underflow, and hold no mass that counts.
+_FURTHEST_LOG, _FURTHEST_REAL = 300.0, 1e140
+_NEAREST_ONE = 36.0
+
+
+def log_mass(family: AnyFamily, params: Any, low: float | None, high: float | None) -> FloatArray:
+    """log P(low ≤ X ≤ high; θₖ), shape (K,); None leaves a side open."""
+    if family.discrete:
+        return _discrete(family, params, low, high)
+    return _continuous(family, params, low, high)
+
+
+# -- whole numbers -----------------------------------------------------------------------------
+
+
+def _discrete(family: AnyFamily, params: Any, low: float | None, high: float | None) -> FloatArray:
+    first = 0 if low is None else max(0, int(np.ceil(low)))
+    if high is not None:
+        return _log_sum(family, params, first, int(np.floor(high)) + 1)
+    below = _log_sum(family, params, 0, first)
+    with np.errstate(divide="ignore"):
+        above = np.log1p(-np.exp(np.minimum(below, 0.0)))
+    return above if np.all(below < -np.log(2)) else np.where(below < -np.log(2), above, _upwards(family, params, first))
+
+
+def _log_sum(family: AnyFamily, params: Any, first: int, stop: int) -> FloatArray:
+    """log Σ f(x) over first ≤ x < stop within the family's support."""
+    grid = _supported(family, np.arange(first, stop, dtype=float)[:, None])
+    if not len(grid):
+        return np.full(_n_components(family, params, 1.0), -np.inf)
+    return np.asarray(logsumexp(family.log_density(Batch(grid), params), axis=1))
+
+
+def _upwards(family: AnyFamily, params: Any, first: int) -> FloatArray:
+    """log Σ f(x) over x ≥ first, in growing blocks until the next adds nothing: accurate where the sum is small."""
+    total, size = _log_sum(family, params, first, first + _BLOCK), _BLOCK
+    while size < _MOST_TERMS:
+        block = _log_sum(family, params, first + size, first + 2 * size)
+        total, size = np.logaddexp(total, block), 2 * size
+        if np.all((block - total < _NEGLIGIBLE) | ~np.isfinite(total)):
+            break
+    return total
+
+
+def _supported(family: AnyFamily, grid: FloatArray) -> FloatArray:
+    """The whole numbers that belong to the support; it has no gaps, so the ends tell."""
+    while len(grid) and not takes(family, float(grid[0, 0])):
+        grid = grid[1:]
+    while len(grid) and not takes(family, float(grid[-1, 0])):
+        grid = grid[:-1]
+    return grid
+
+
+def takes(family: AnyFamily, value: float) -> bool:
+    """Whether a value lies in the family's support."""
+    try:
+        family.check(Batch(np.array([[value]])))
+    except DataError:
+        return False
+    return True
+
+
+def _n_components(family: AnyFamily, params: Any, value: float) -> int:
+    return len(family.log_density(Batch(np.array([[value]])), params))
+
+
+# -- real numbers ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Coordinates y in which the support is the real line: x = from_line(y), log |dx/dy| = log_slope(y)."""
+
+    to_line: Callable[[Any], Any]
+    from_line: Callable[[FloatArray], FloatArray]
+    log_slope: Callable[[FloatArray], FloatArray]
+    furthest: float
+
+
+_REAL = _Line(lambda x: x, lambda y: y, np.zeros_like, _FURTHEST_REAL)
+_POSITIVE = _Line(np.log, np.exp, lambda y: y, _FURTHEST_LOG)
+_UNIT = _Line(logit, lambda y: 1 / (1 + np.exp(-y)), lambda y: -np.logaddexp(0, y) - np.logaddexp(0, -y), _FURTHEST_LOG)
+
+
+def _continuous(family: AnyFamily, params: Any, low: float | None, high: float | None) -> FloatArray:
+    """By quadrature in y = m + s sinh v, where m and s say where a component's mass is."""
+    if not takes(family, 0.5):
+        raise ParameterError(
+            f"{type(family).__name__} holds neither whole numbers from 0 (its `discrete` is False) nor an interval of "
+            "real numbers with 0.5 in it; it cannot be truncated"
+        )
+    line = _REAL if takes(family, -1.0) else _POSITIVE if takes(family, 2.0) else _UNIT
+    first, last = _ends(line, low, high)
+    components = range(_n_components(family, params, 0.5))
+    inside = np.array([_one(family, params, k, line, first, last) for k in components])
+    if line is not _UNIT or last < _NEAREST_ONE:
+        return inside
+    below = np.array([_one(family, params, k, line, -line.furthest, first) for k in components])
+    return np.where(below < np.log(0.9), np.log1p(-np.exp(np.minimum(below, -0.1))), inside)
+
+
+def _ends(line: _Line, low: float | None, high: float | None) -> tuple[float, float]:
+    """The bounds on the line; those beyond the support leave the side open.
+
+    Doubles cannot come nearer to 1 than ε/2, so there the line of the unit interval ends early.
+    """
+    with np.errstate(all="ignore"):
+        first = -np.inf if low is None else line.to_line(np.float64(low))
+        last = np.inf if high is None else line.to_line(np.float64(high))
+    first, last = (-np.inf if np.isnan(first) else first), (np.inf if np.isnan(last) else last)
+    furthest = _NEAREST_ONE if line is _UNIT else line.furthest
+    return max(float(first), -line.furthest), min(float(last), furthest)
+
+
+def _one(family: AnyFamily, params: Any, k: int, line: _Line, first: float, last: float) -> float:
+    centre, spread = _location(family, params, k, line)
+
+    def log_integrand(v: FloatArray) -> FloatArray:
+        y = centre + spread * np.sinh(v)
+        with np.errstate(all="ignore"):
+            density = family.log_density(Batch(line.from_line(y)[:, None]), params)[k]
+            logs = density + line.log_slope(y) + np.log(spread) + np.log(np.cosh(v))
+        return np.where(np.isnan(logs), -np.inf, logs)
+
+    ends = np.arcsinh((np.array([first, last]) - centre) / spread)
+    return log_integral(log_integrand, _edges(float(ends[0]), float(ends[1])))
+
+
+def _location(family: AnyFamily, params: Any, k: int, line: _Line) -> tuple[float, float]:
+    """Median and half the distance of the quartiles of a few draws, on the line; the same draws for the same θ."""
+    with np.errstate(all="ignore"):
+        draws = family.sample(params, np.full(_DRAWS, k), np.random.default_rng(0))[:, 0]
+        y = np.clip(line.to_line(draws), -line.furthest, line.furthest)
+    lower, centre, upper = np.quantile(y, [0.25, 0.5, 0.75])
+    return float(centre), float(max(0.5 * (upper - lower), 1e-12 * max(abs(centre), 1e-100)))
+
+
+def _edges(first: float, last: float) -> FloatArray:
+    """Panels of unit length about the mass, then ever longer ones."""
+    near = np.arange(-8.0, 9.0)
+    far = 8.0 * 2.0 ** np.arange(1, 7)
+    inner = np.concatenate([-far[::-1], near, far])
+    return np.array([first, *inner[(inner > first) & (inner < last)], last])

@@ -1,0 +1,59 @@
+"""The M-step of families whose Q has no closed maximizer: ascent on the unconstrained vector, from statistics alone."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import numpy as np
+
+from .._typing import FloatArray
+from ..errors import ParameterError
+from ..kernels.newton import maximize_smooth
+from ..model import Family
+from ..statistics import LocalQ, Statistics
+
+MOST_STEPS = 50
+
+
+def numeric_m_step(family: Family[Any, Any], statistics: Any, *starts: Any) -> Any:
+    """argmax of E_q[log p(x | z; θ)] + log p(θ), from the best of `starts`; the first of them must be admissible.
+
+    Where the statistics are a `LocalQ`, Q is known near θₜ only: one safeguarded step from the first start, which must
+    be θₜ, ascends there, and the engine judges its length.
+    """
+    local = is_local(statistics)
+    starts = starts[:1] if local else starts
+    objectives = [_objective(family, statistics, start) for start in starts]
+    values = [objective(start.flatten()) for objective, start in zip(objectives, starts, strict=True)]
+    if not np.isfinite(values).any():
+        raise ParameterError(
+            f"{type(family).__name__}: the current parameters lie outside what the family admits (a variance below its "
+            "floor), or their density is not finite; start from others or lower the floor"
+        )
+    best = int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))
+    start = starts[best]
+    vector = start.flatten()
+    moved = maximize_smooth(objectives[best], vector, max_iter=1 if local else MOST_STEPS)
+    return start if moved is vector else start.unflatten(moved)
+
+
+def is_local(statistics: Any) -> bool:
+    """Whether a part of the statistics is a `LocalQ`."""
+    if isinstance(statistics, LocalQ):
+        return True
+    if isinstance(statistics, tuple):
+        return any(map(is_local, statistics))
+    if isinstance(statistics, Statistics):
+        return any(is_local(getattr(statistics, field.name)) for field in fields(statistics))
+    return False
+
+
+def _objective(family: Family[Any, Any], statistics: Any, template: Any) -> Any:
+    def objective(vector: FloatArray) -> float:
+        params = template.unflatten(vector)
+        if not family.admissible(params):
+            return -np.inf
+        return family.expected_log_density(statistics, params) + family.log_prior(params)
+
+    return objective

@@ -1,0 +1,166 @@
+/* The two matrix products of an exponential family, W F and R F', and the features of full-covariance Gaussians.
+ *
+ * F has few rows and many columns, a shape for which general matrix products spend much of their time on packing.  These
+ * keep a tile of the result in registers and read F once.  They need 512-bit vectors (32 registers); on other machines
+ * the caller takes the BLAS.  Multiplication and addition are fused here, so the last bits may differ from the BLAS's;
+ * they do not depend on the number of threads.
+ */
+#include "latentem.h"
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define WIDE 1
+#if !defined(__clang__)
+#pragma GCC optimize("O3,fp-contract=fast")
+#else
+#pragma STDC FP_CONTRACT ON
+#endif
+#define WIDE_TARGET __attribute__((target("avx512f")))
+typedef double vec __attribute__((vector_size(64), aligned(8), may_alias));
+#define LOAD(p) (*(const vec *)(p))
+#define STORE(p, v) (*(vec *)(p) = (v))
+enum { LANES = 8, BLOCK = 1024 };
+#endif
+
+/* Whether this machine can run the products below. */
+EXPORT int64_t latentem_has_wide_vectors(void) {
+#ifdef WIDE
+    return __builtin_cpu_supports("avx512f") ? 1 : 0;
+#else
+    return 0;
+#endif
+}
+
+#ifdef WIDE
+
+/* H rows of W times a strip of V vectors of F. */
+#define STRIP(H, V)                                                                           \
+    do {                                                                                      \
+        vec sum[H][V];                                                                        \
+        for (int i = 0; i < H; i++)                                                           \
+            for (int v = 0; v < V; v++) sum[i][v] = (vec){0};                                 \
+        for (int64_t p = 0; p < n_features; p++) {                                            \
+            vec f[V];                                                                         \
+            for (int v = 0; v < V; v++) f[v] = LOAD(features + p * n + start + LANES * v);    \
+            for (int i = 0; i < H; i++) {                                                     \
+                const double w = weights[(k + i) * n_features + p];                           \
+                for (int v = 0; v < V; v++) sum[i][v] += w * f[v];                            \
+            }                                                                                 \
+        }                                                                                     \
+        for (int i = 0; i < H; i++)                                                           \
+            for (int v = 0; v < V; v++) STORE(out + (k + i) * n + start + LANES * v, sum[i][v]); \
+        k += H;                                                                               \
+    } while (0)
+
+#define STRIPS(V)                                 \
+    do {                                          \
+        int64_t k = 0;                            \
+        while (k + 8 <= n_states) STRIP(8, V);    \
+        if (k + 4 <= n_states) STRIP(4, V);       \
+        if (k + 2 <= n_states) STRIP(2, V);       \
+        if (k < n_states) STRIP(1, V);            \
+    } while (0)
+
+/* out (K, n) = weights (K, P) features (P, n). */
+EXPORT WIDE_TARGET void latentem_weighted_sums(int64_t n_states, int64_t n_features, int64_t n,
+                                               const double *restrict weights, const double *restrict features,
+                                               double *restrict out) {
+    int64_t start = 0;
+    for (; start + 3 * LANES <= n; start += 3 * LANES) STRIPS(3);
+    for (; start + LANES <= n; start += LANES) STRIPS(1);
+    for (int64_t k = 0; k < n_states; k++)
+        for (int64_t i = start; i < n; i++) {
+            double sum = 0.0;
+            for (int64_t p = 0; p < n_features; p++) sum += weights[k * n_features + p] * features[p * n + i];
+            out[k * n + i] = sum;
+        }
+}
+
+/* H rows of R against Q rows of F over one block of columns, added to out. */
+#define CORNER(H, Q)                                                                                       \
+    do {                                                                                                   \
+        vec sum[H][Q];                                                                                     \
+        for (int i = 0; i < H; i++)                                                                        \
+            for (int j = 0; j < Q; j++) sum[i][j] = (vec){0};                                              \
+        const double *r = responsibilities + k * n + start, *f = features + p * n + start;                 \
+        int64_t t = 0;                                                                                     \
+        for (; t + LANES <= width; t += LANES) {                                                           \
+            vec right[Q];                                                                                  \
+            for (int j = 0; j < Q; j++) right[j] = LOAD(f + j * n + t);                                    \
+            for (int i = 0; i < H; i++) {                                                                  \
+                const vec left = LOAD(r + i * n + t);                                                      \
+                for (int j = 0; j < Q; j++) sum[i][j] += left * right[j];                                  \
+            }                                                                                              \
+        }                                                                                                  \
+        for (int i = 0; i < H; i++)                                                                        \
+            for (int j = 0; j < Q; j++) {                                                                  \
+                const vec s = sum[i][j];                                                                   \
+                double total = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));          \
+                for (int64_t u = t; u < width; u++) total += r[i * n + u] * f[j * n + u];                  \
+                out[(k + i) * n_features + p + j] += total;                                                \
+            }                                                                                              \
+        k += H;                                                                                            \
+    } while (0)
+
+#define CORNERS(Q)                                \
+    do {                                          \
+        int64_t k = 0;                            \
+        while (k + 6 <= n_states) CORNER(6, Q);   \
+        if (k + 4 <= n_states) CORNER(4, Q);      \
+        if (k + 2 <= n_states) CORNER(2, Q);      \
+        if (k < n_states) CORNER(1, Q);           \
+    } while (0)
+
+/* out (K, P) = responsibilities (K, n) features (P, n)'. */
+EXPORT WIDE_TARGET void latentem_expected_sums(int64_t n_states, int64_t n_features, int64_t n,
+                                               const double *restrict responsibilities,
+                                               const double *restrict features, double *restrict out) {
+    memset(out, 0, (size_t)(n_states * n_features) * sizeof(double));
+    for (int64_t start = 0; start < n; start += BLOCK) {
+        const int64_t width = n - start < BLOCK ? n - start : BLOCK;
+        int64_t p = 0;
+        for (; p + 4 <= n_features; p += 4) CORNERS(4);
+        for (; p < n_features; p++) CORNERS(1);
+    }
+}
+
+#endif
+
+enum { TILE = 256 };
+
+/* Columns start to stop of y = (x - centre)' for x (n, D). */
+INLINE void centre_tile(int64_t n, int64_t n_columns, const double *x, const double *centre, double *y, int64_t start,
+                        int64_t stop) {
+    for (int64_t d = 0; d < n_columns; d++)
+        for (int64_t i = start; i < stop; i++) y[d * n + i] = x[i * n_columns + d] - centre[d];
+}
+
+/* Rows y_i^2, y_i and 1 of the centred values y = x - centre; x is (n, D), out (2D + 1, n). */
+EXPORT CLONES void latentem_axis_features(int64_t n, int64_t n_columns, const double *restrict x,
+                                          const double *restrict centre, double *restrict out) {
+    double *y = out + n_columns * n;
+    for (int64_t start = 0; start < n; start += TILE) {
+        const int64_t stop = n - start < TILE ? n : start + TILE;
+        centre_tile(n, n_columns, x, centre, y, start, stop);
+        for (int64_t d = 0; d < n_columns; d++)
+            for (int64_t i = start; i < stop; i++) out[d * n + i] = y[d * n + i] * y[d * n + i];
+        for (int64_t i = start; i < stop; i++) out[2 * n_columns * n + i] = 1.0;
+    }
+}
+
+/* Rows y_i y_j (i <= j), y_i and 1 of the centred values y = x - centre; x is (n, D), out (D(D+1)/2 + D + 1, n). */
+EXPORT CLONES void latentem_product_features(int64_t n, int64_t n_columns, const double *restrict x,
+                                             const double *restrict centre, double *restrict out) {
+    const int64_t pairs = n_columns * (n_columns + 1) / 2;
+    double *y = out + pairs * n;
+    for (int64_t start = 0; start < n; start += TILE) {
+        const int64_t stop = n - start < TILE ? n : start + TILE;
+        centre_tile(n, n_columns, x, centre, y, start, stop);
+        double *row = out;
+        for (int64_t a = 0; a < n_columns; a++)
+            for (int64_t b = a; b < n_columns; b++, row += n) {
+                const double *left = y + a * n, *right = y + b * n;
+                for (int64_t i = start; i < stop; i++) row[i] = left[i] * right[i];
+            }
+        for (int64_t i = start; i < stop; i++) out[(pairs + n_columns) * n + i] = 1.0;
+    }
+}

@@ -1,0 +1,124 @@
+"""Safeguarded Newton ascent for functions that are cheap: of statistics, not of data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .._typing import FloatArray
+from .derivatives import difference_steps, gradient as central_gradient, jacobian, second_differences
+
+Function = Callable[[FloatArray], float]
+Gradient = Callable[[FloatArray], FloatArray]
+
+# Differences of a function that is accurate to a few units in the last place are off by this many of them.
+_NOISE = 16 * float(np.finfo(float).eps)
+_FLATTEST = 1e-9
+# The longest Newton step of a coordinate: in difference steps, which are about 1e-3 of the length over which the
+# function bends, or in units of max(1, |x|/10), whichever is longer.
+_LONGEST_IN_STEPS, _LONGEST = 3e3, 3.0
+_HALVINGS = 40
+_SUFFICIENT = 1e-4
+
+
+def maximize_smooth(
+    function: Function, start: FloatArray, gradient: Gradient | None = None, max_iter: int = 50
+) -> FloatArray:
+    """argmax of a smooth function of an unconstrained vector, by Newton's method from `start`.
+
+    The step solves |H| s = ∇f, with |H| the Hessian whose eigenvalues count by their magnitude (so that it ascends
+    where f is not concave), in coordinates measured by how fast f bends; it is halved until f rises enough (Armijo).
+    It ends where the gradient, or the gain that it promises, is at rounding level.
+
+    Parameters
+    ----------
+    function : callable
+        f(vector) → float.  Where it raises an arithmetic or value error, or is not finite, it counts as -∞.
+    start : (d,)
+    gradient : callable, optional
+        ∇f; by differences of f unless given.
+    max_iter : int
+        Most Newton steps; 1 takes a single safeguarded one.
+
+    Returns
+    -------
+    (d,)
+        A point with f at least that of the start.
+
+    Raises
+    ------
+    ValueError
+        f is not finite at the start.
+    """
+    safe = _guarded(function)
+    first = value = safe(start)
+    if not np.isfinite(value):
+        raise ValueError(f"the function to maximize is {value} at the start")
+    point = start
+    for _ in range(max_iter if len(start) else 0):
+        steps = difference_steps(safe, point)
+        slope = steps * (central_gradient(safe, point, steps) if gradient is None else gradient(point))
+        if np.all(np.abs(slope) <= _NOISE * abs(value)):
+            break
+        longest = np.maximum(_LONGEST_IN_STEPS * steps, _LONGEST * np.maximum(1.0, 0.1 * np.abs(point)))
+        step = _shortened(steps * _ascent(slope, _curvature(safe, gradient, point, steps)), longest)
+        moved, promised = _backtrack(safe, point, value, step, float((slope / steps) @ step))
+        if moved is None:
+            break
+        point, value = moved, safe(moved)
+        if promised <= _NOISE * abs(value):
+            break
+    return point if value >= first else start
+
+
+def _guarded(function: Function) -> Function:
+    def safe(vector: FloatArray) -> float:
+        try:
+            with np.errstate(all="ignore"):
+                value = float(function(vector))
+        except (ArithmeticError, ValueError):
+            return -np.inf
+        return value if np.isfinite(value) else -np.inf
+
+    return safe
+
+
+def _curvature(safe: Function, gradient: Gradient | None, point: FloatArray, steps: FloatArray) -> FloatArray:
+    """The Hessian in coordinates measured in steps; entries that cannot be had count as zero."""
+    with np.errstate(invalid="ignore"):
+        if gradient is None:
+            hessian = second_differences(safe, point, steps)
+        else:
+            hessian = jacobian(gradient, point, steps) * steps * steps[:, None]
+    return np.where(np.isfinite(hessian), 0.5 * (hessian + hessian.T), 0.0)
+
+
+def _ascent(slope: FloatArray, hessian: FloatArray) -> FloatArray:
+    """|H|⁻¹ ∇f: Newton's step where f is concave, and an ascent everywhere."""
+    slope = np.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0)
+    values, vectors = np.linalg.eigh(hessian)
+    steepness = np.maximum(np.abs(values), max(_FLATTEST * np.abs(values).max(), float(np.finfo(float).tiny) * 1e20))
+    return np.asarray(vectors @ ((vectors.T @ slope) / steepness))
+
+
+def _shortened(step: FloatArray, longest: FloatArray) -> FloatArray:
+    """The step, scaled down until no coordinate is longer than a local model deserves."""
+    return np.asarray(step / max(1.0, float(np.max(np.abs(step) / longest))))
+
+
+def _backtrack(
+    safe: Function, point: FloatArray, value: float, step: FloatArray, promised: float
+) -> tuple[FloatArray | None, float]:
+    """The longest of step, step/2, … that raises the function by its share of what the slope promises.
+
+    Where the promise is below the rounding of the function itself, the whole step is taken if the function does not
+    fall beyond its rounding: one more Newton step brings the gradient down to its own.
+    """
+    rounding = _NOISE * abs(value)
+    for halving in range(_HALVINGS):
+        share = 0.5**halving
+        candidate = point + share * step
+        if safe(candidate) >= value + (_SUFFICIENT * share * promised if promised > rounding else -rounding):
+            return candidate, promised
+    return None, promised

@@ -1,0 +1,96 @@
+"""The two matrix products of an exponential family: log densities W F, and expected statistics R Fᵀ.
+
+F has a row for each sufficient statistic and a column for each observation.  Compiled where 512-bit vectors are there
+and the work is worth a call, else the BLAS.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._typing import FloatArray
+from .compiled import address, as_doubles, library
+
+# Below this many multiplications the BLAS returns before a compiled call has begun.
+SMALLEST_COMPILED = 20_000
+
+
+def weighted_sums(weights: FloatArray, features: FloatArray) -> FloatArray:
+    """W F: weights (K, P), features (P, n), result (K, n)."""
+    n_features, n = features.shape
+    compiled = _wide(len(weights) * n_features * n, features)
+    if compiled is None:
+        return np.asarray(weights @ features)
+    weights, out = as_doubles(weights), np.empty((len(weights), n))
+    compiled.latentem_weighted_sums(len(weights), n_features, n, address(weights), address(features), address(out))
+    return out
+
+
+def expected_sums(responsibilities: FloatArray, features: FloatArray) -> FloatArray:
+    """R Fᵀ: responsibilities (K, n), features (P, n), result (K, P)."""
+    n_features, n = features.shape
+    compiled = _wide(len(responsibilities) * n_features * n, features)
+    if compiled is None:
+        return np.asarray(responsibilities @ features.T)
+    r, out = as_doubles(responsibilities), np.empty((len(responsibilities), n_features))
+    compiled.latentem_expected_sums(len(r), n_features, n, address(r), address(features), address(out))
+    return out
+
+
+def product_features(x: FloatArray, centre: FloatArray) -> FloatArray:
+    """Rows yᵢyⱼ (i ≤ j), yᵢ, 1 of the centred values y = x - centre; shape (D(D+1)/2 + D + 1, n)."""
+    n, d = x.shape
+    compiled = library() if n * d * d >= SMALLEST_COMPILED else None
+    if compiled is None:
+        return product_features_reference(x, centre)
+    return _filled(compiled.latentem_product_features, x, centre, d * (d + 1) // 2 + d + 1)
+
+
+def axis_features(x: FloatArray, centre: FloatArray) -> FloatArray:
+    """Rows y², y, 1 of the centred values y = x - centre; shape (2D + 1, n)."""
+    n, d = x.shape
+    compiled = library() if n * d >= SMALLEST_COMPILED // 8 else None
+    if compiled is None:
+        return axis_features_reference(x, centre)
+    return _filled(compiled.latentem_axis_features, x, centre, 2 * d + 1)
+
+
+def product_features_reference(x: FloatArray, centre: FloatArray) -> FloatArray:
+    """The same in NumPy."""
+    n, d = x.shape
+    pairs = d * (d + 1) // 2
+    rows = np.empty((pairs + d + 1, n))
+    centred = rows[pairs : pairs + d]
+    np.subtract(x.T, centre[:, None], out=centred)
+    start = 0
+    for i in range(d):
+        np.multiply(centred[i], centred[i:], out=rows[start : start + d - i])
+        start += d - i
+    rows[-1] = 1.0
+    return rows
+
+
+def axis_features_reference(x: FloatArray, centre: FloatArray) -> FloatArray:
+    """The same in NumPy."""
+    n, d = x.shape
+    rows = np.empty((2 * d + 1, n))
+    y = rows[d : 2 * d]
+    np.subtract(x.T, centre[:, None], out=y)
+    np.multiply(y, y, out=rows[:d])
+    rows[-1] = 1.0
+    return rows
+
+
+def _filled(kernel: Any, x: FloatArray, centre: FloatArray, n_features: int) -> FloatArray:
+    x, centre, rows = as_doubles(x), as_doubles(centre), np.empty((n_features, len(x)))
+    kernel(*x.shape, address(x), address(centre), address(rows))
+    return rows
+
+
+def _wide(work: int, features: FloatArray) -> Any:
+    """The library if it has products for this machine, and this product is worth a call."""
+    compiled = library() if work >= SMALLEST_COMPILED else None
+    suits = features.flags.c_contiguous and features.dtype == np.float64
+    return compiled if compiled is not None and suits and compiled.latentem_has_wide_vectors() else None

@@ -1,0 +1,7 @@
+"""Pictures of fits: `draw_…(what, …, ax=None) → Axes`.  Matplotlib is imported when something is drawn."""
+
+from .ascent import draw_ascent
+from .bic import draw_bic
+from .mixture import draw_mixture
+
+__all__ = ["draw_ascent", "draw_bic", "draw_mixture"]

@@ -1,0 +1,268 @@
+"""A fitted mixture over its data: densities over a histogram, or regions over a scatter."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .._typing import Array, FloatArray
+from ..data import Batch
+from ..errors import DataError, ParameterError
+from ..model import LatentVariableModel, ModelParameters
+from .style import INK, Series, axes_or_new, tidy
+
+SHARES = (0.5, 0.95)
+WIDTHS = (2.0, 1.2)
+LARGEST_SCATTER = 20_000
+GRID = 400
+SIDE = 201
+
+
+def draw_mixture(
+    fitted: Any, X: Any, ax: Any = None, *, columns: tuple[int, ...] | None = None, names: Any = None
+) -> Any:
+    """Draw a fitted mixture over its data.
+
+    One column: a histogram, the components' densities πₖ p(x | k) and their sum.  Two columns: the rows, marked by
+    their most probable component, and for each component the regions of highest density that hold half and 95 % of it.
+
+    Parameters
+    ----------
+    fitted : estimator, or EMResult of a mixture or a hidden Markov model
+    X : (n, D) array, or a frame
+        Of more than 20,000 rows every so many-th is drawn.
+    ax : matplotlib Axes, optional
+        A new figure's by default.
+    columns : one or two column numbers, optional
+        By default the only one, or the first two.  Of more than two columns, regions are drawn for normal and Student-t
+        components (their marginal distributions).
+    names : sequence of str, optional
+        Names of all columns; by default those seen at the fit.
+
+    Returns
+    -------
+    Axes
+    """
+    picture = _Picture.of(fitted, X, names)
+    chosen = tuple(range(min(picture.values.shape[1], 2))) if columns is None else tuple(columns)
+    if len(chosen) not in (1, 2) or any(not 0 <= j < picture.values.shape[1] for j in chosen):
+        raise ParameterError(f"columns must be one or two of 0 … {picture.values.shape[1] - 1}, got {chosen}")
+    ax = axes_or_new(ax)
+    if len(chosen) == 2:
+        _draw_pair(ax, picture, chosen)
+    elif picture.values.shape[1] == 1:
+        _draw_line(ax, picture)
+    else:
+        raise ParameterError("of data with several columns two can be drawn, got one")
+    tidy(ax)
+    ax.legend(frameon=True, framealpha=0.9, fontsize="small")
+    return ax
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """What is drawn: the model at its parameters, the rows and their most probable components."""
+
+    model: LatentVariableModel
+    parameters: ModelParameters
+    values: FloatArray
+    assigned: Array
+    weights: FloatArray
+    names: tuple[str, ...]
+
+    @classmethod
+    def of(cls, fitted: Any, X: Any, names: Any) -> _Picture:
+        result = getattr(fitted, "result_", fitted)
+        if not isinstance(getattr(result, "model", None), LatentVariableModel):
+            raise ParameterError(f"expected a fitted estimator or an EMResult, got {type(fitted).__name__}")
+        values = _table(X)
+        if names is None:
+            names = getattr(fitted, "feature_names_in_", getattr(X, "columns", [f"x{j}" for j in range(values.shape[1])]))
+        batch = Batch(values, missing=bool(np.isnan(values).any()))
+        posterior = result.model.infer(result.parameters, batch)[0].probabilities
+        weights = getattr(result.parameters.latent, "weights", posterior.mean(axis=1))
+        labels = tuple(str(name) for name in names)
+        return cls(result.model, result.parameters, values, posterior.argmax(axis=0), np.asarray(weights), labels)
+
+    @property
+    def n_components(self) -> int:
+        return len(self.weights)
+
+    def component_densities(self, points: FloatArray) -> FloatArray:
+        """πₖ p(x | k), shape (K, points)."""
+        log_density = self.model.family.log_density(Batch(np.ascontiguousarray(points)), self.parameters.emission)
+        return self.weights[:, None] * np.exp(log_density)
+
+    def accepts(self, points: FloatArray) -> Array:
+        """Which points lie in the support."""
+        return np.array([_passes(self.model, point) for point in points])
+
+    def label(self, component: int) -> str:
+        return f"component {component} ({self.weights[component]:.0%})"
+
+
+def _table(X: Any) -> FloatArray:
+    values = np.asarray(getattr(X, "values", X), dtype=float)
+    return values[:, None] if values.ndim == 1 else values
+
+
+def _passes(model: LatentVariableModel, point: FloatArray) -> bool:
+    try:
+        model.check(Batch(point[None, :]))
+    except DataError:
+        return False
+    return True
+
+
+def _is_discrete(picture: _Picture, rows: FloatArray) -> bool:
+    """Whether the support holds whole numbers only: a row moved by a half is outside."""
+    return bool(np.all(rows == np.floor(rows))) and not picture.accepts(rows[:1] + 0.5).any()
+
+
+# -- one column --------------------------------------------------------------------------------
+
+
+def _draw_line(ax: Any, picture: _Picture) -> None:
+    x = picture.values[~np.isnan(picture.values[:, 0])]
+    (_draw_counts if _is_discrete(picture, x) else _draw_densities)(ax, picture, x[:, 0])
+    ax.set_xlabel(picture.names[0])
+
+
+def _draw_densities(ax: Any, picture: _Picture, x: FloatArray) -> None:
+    ax.hist(x, bins=_n_bins(x), density=True, color="#dcdcdc", edgecolor="white", label="data")
+    margin = 0.05 * (np.ptp(x) or 1.0)
+    grid = np.linspace(x.min() - margin, x.max() + margin, GRID)
+    grid = grid[picture.accepts(grid[:, None])]
+    densities = picture.component_densities(grid[:, None])
+    ax.plot(grid, densities.sum(axis=0), color=INK, linewidth=2.0, label="mixture")
+    for k, density in enumerate(densities):
+        series = Series(k)
+        ax.plot(
+            grid, density, color=series.colour, linestyle=series.line, linewidth=1.6, label=picture.label(k),
+            marker=series.marker, markevery=(k * 7 % 40, 40), markersize=5,
+        )  # fmt: skip
+    ax.set_ylabel("density")
+
+
+def _n_bins(x: FloatArray) -> int:
+    """Twice as many as for a single normal distribution (Scott 1979), since a mixture's parts are narrower."""
+    width = 3.49 * float(np.std(x)) * len(x) ** (-1 / 3)
+    return int(np.clip(2 * np.ptp(x) / width, 10, 100)) if width > 0 else 10
+
+
+def _draw_counts(ax: Any, picture: _Picture, x: FloatArray) -> None:
+    values, counts = np.unique(x, return_counts=True)
+    ax.bar(values, counts / counts.sum(), width=0.8, color="#dcdcdc", label="data")
+    grid = np.arange(values.min(), values.max() + 1)
+    grid = grid[picture.accepts(grid[:, None])]
+    densities = picture.component_densities(grid[:, None])
+    ax.plot(grid, densities.sum(axis=0), color=INK, linewidth=2.0, label="mixture")
+    for k, density in enumerate(densities):
+        series = Series(k)
+        ax.plot(
+            grid, density, color=series.colour, linestyle=series.line, marker=series.marker, markersize=5,
+            linewidth=1.2, label=picture.label(k),
+        )  # fmt: skip
+    ax.set_ylabel("share of rows")
+
+
+# -- two columns -------------------------------------------------------------------------------
+
+
+def _draw_pair(ax: Any, picture: _Picture, columns: tuple[int, ...]) -> None:
+    every = -(-len(picture.values) // LARGEST_SCATTER)
+    for k in range(picture.n_components):
+        rows = picture.values[picture.assigned == k][::every][:, columns]
+        _scatter(ax, rows[~np.isnan(rows).any(axis=1)], k, picture)
+    ax.set_xlabel(picture.names[columns[0]])
+    ax.set_ylabel(picture.names[columns[1]])
+    ax.margins(0.1)
+    limits = ax.axis()
+    if _has_ellipses(picture.parameters.emission):
+        _draw_ellipses(ax, picture, columns)
+    elif picture.values.shape[1] == 2 and not _is_discrete(picture, picture.values[:1]):
+        _draw_regions(ax, picture, columns)
+    if ax.lines or len(ax.collections) > picture.n_components:
+        for share, width in zip(SHARES, WIDTHS, strict=True):
+            ax.plot([], [], color=INK, linewidth=width, label=f"{share:.0%} of a component")
+    ax.axis(limits)
+
+
+def _scatter(ax: Any, rows: FloatArray, k: int, picture: _Picture) -> None:
+    """Rows of one component; equal rows become one larger marker."""
+    series = Series(k)
+    distinct, counts = np.unique(rows, axis=0, return_counts=True) if len(rows) else (rows, np.ones(0))
+    ax.scatter(
+        distinct[:, 0], distinct[:, 1], s=14 * np.sqrt(counts), marker=series.marker, facecolor=series.colour,
+        edgecolor="white", linewidth=0.3, alpha=0.75, label=picture.label(k), rasterized=len(rows) > 2000,
+    )  # fmt: skip
+
+
+def _has_ellipses(emission: Any) -> bool:
+    """Normal and Student-t components: a mean and a spread in every direction."""
+    spread = any(hasattr(emission, name) for name in ("covariances", "variances")) or hasattr(emission, "dof")
+    return hasattr(emission, "means") and spread
+
+
+def _spreads(emission: Any) -> FloatArray:
+    """(K, D, D) covariances, or scale matrices of Student's t."""
+    found = next(getattr(emission, name) for name in ("covariances", "variances", "scales") if hasattr(emission, name))
+    k, d = emission.means.shape
+    if np.ndim(found) == 3:
+        return np.asarray(found)
+    axes = np.broadcast_to(found if np.ndim(found) == 2 else np.reshape(found, (k, 1)), (k, d))
+    return np.asarray(axes[:, :, None] * np.eye(d))
+
+
+def _draw_ellipses(ax: Any, picture: _Picture, columns: tuple[int, ...]) -> None:
+    emission = picture.parameters.emission
+    spreads = _spreads(emission)[np.ix_(range(picture.n_components), columns, columns)]
+    degrees = np.broadcast_to(np.reshape(getattr(emission, "dof", np.inf), -1), (picture.n_components,))
+    turn = np.linspace(0, 2 * np.pi, 200)
+    circle = np.stack([np.cos(turn), np.sin(turn)])
+    for k, mean in enumerate(emission.means[:, columns]):
+        series = Series(k)
+        values, vectors = np.linalg.eigh(spreads[k])
+        stretch = vectors * np.sqrt(np.maximum(values, 0.0))
+        for share, width in zip(SHARES, WIDTHS, strict=True):
+            outline = mean[:, None] + np.sqrt(_squared_radius(share, float(degrees[k]))) * stretch @ circle
+            ax.plot(*outline, color=INK, linestyle=series.line, linewidth=width)
+        ax.plot(*mean, marker=series.marker, markersize=9, color=series.colour, markeredgecolor=INK, linestyle="none")
+
+
+def _squared_radius(share: float, degrees: float) -> float:
+    """Of the ellipse that holds this share of a bivariate t distribution; normal for infinite degrees of freedom.
+
+    Half the squared distance is F(2, ν), whose distribution function is 1 - (1 + r²/ν)^{-ν/2}.
+    """
+    if np.isinf(degrees):
+        return float(-2 * np.log1p(-share))
+    return float(degrees * np.expm1(-2 / degrees * np.log1p(-share)))
+
+
+def _draw_regions(ax: Any, picture: _Picture, columns: tuple[int, ...]) -> None:
+    """Regions of highest density of any continuous family, from its densities on a grid."""
+    left, right, bottom, top = ax.axis()
+    horizontal, vertical = np.linspace(left, right, SIDE), np.linspace(bottom, top, SIDE)
+    across, up = np.meshgrid(horizontal, vertical)
+    points = np.empty((across.size, 2))
+    points[:, list(columns)] = np.stack([across.ravel(), up.ravel()], axis=1)
+    inside = picture.accepts(points)
+    densities = np.zeros((picture.n_components, len(points)))
+    densities[:, inside] = picture.component_densities(points[inside])
+    for k, density in enumerate(densities):
+        levels = sorted(_level(density, share) for share in SHARES)
+        if levels[0] < levels[1]:
+            shown = density.reshape(across.shape)
+            ax.contour(across, up, shown, levels, colors=INK, linestyles=[Series(k).line] * 2, linewidths=WIDTHS[::-1])
+
+
+def _level(density: FloatArray, share: float) -> float:
+    """The density above which this share of the mass on the grid lies."""
+    falling = np.sort(density)[::-1]
+    mass = np.cumsum(falling)
+    return float(falling[min(int(np.searchsorted(mass, share * mass[-1])), len(falling) - 1)])
+
+

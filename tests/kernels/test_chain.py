@@ -1,0 +1,171 @@
+"""Forward-backward: compiled and reference agree, both with brute force; sequences are independent."""
+
+from __future__ import annotations
+
+import itertools
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings, strategies as st
+
+from latentem.kernels import chain
+from latentem.kernels.chain import smooth
+from latentem.kernels.forward_backward import forward_backward
+
+Problem = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+def problem(seed: int, n_states: int, lengths: list[int], spread: float = 3.0) -> Problem:
+    rng = np.random.default_rng(seed)
+    log_density = rng.normal(size=(n_states, sum(lengths))) * spread
+    offsets = np.concatenate([[0], np.cumsum(lengths)])
+    return rng.dirichlet(np.ones(n_states)), rng.dirichlet(np.ones(n_states), n_states), log_density, offsets
+
+
+def reference(initial: np.ndarray, transition: np.ndarray, log_density: np.ndarray, offsets: np.ndarray) -> Any:
+    each = [
+        forward_backward(initial, transition, log_density[:, a:b]) for a, b in itertools.pairwise(offsets.tolist())
+    ]
+    posteriors, pairs, log_likelihoods = zip(*each, strict=True)
+    return np.concatenate(posteriors, axis=1), np.stack(pairs), np.array(log_likelihoods)
+
+
+def assert_agree(got: Any, expected: Any, tol: float = 1e-12) -> None:
+    for a, b in zip(got, expected, strict=True):
+        np.testing.assert_allclose(a, b, rtol=tol, atol=tol)
+
+
+def compiled_alone(monkeypatch: pytest.MonkeyPatch, *arguments: np.ndarray) -> Any:
+    """The compiled result; fails where a sequence was handed to the reference."""
+
+    def refuse(*_: Any) -> Any:
+        raise AssertionError("the compiled kernel left a sequence to the reference")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(chain, "forward_backward", refuse)
+        return smooth(arguments[0], arguments[1], arguments[2].copy(), arguments[3])
+
+
+def left_to_the_reference(monkeypatch: pytest.MonkeyPatch, *arguments: np.ndarray) -> int:
+    calls = []
+
+    def record(initial: np.ndarray, transition: np.ndarray, log_density: np.ndarray) -> Any:
+        calls.append(log_density.shape)
+        return forward_backward(initial, transition, log_density)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(chain, "forward_backward", record)
+        smooth(arguments[0], arguments[1], arguments[2].copy(), arguments[3])
+    return len(calls)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0, 30.0])
+@pytest.mark.parametrize("n_states", [1, 2, 3, 4, 7, 8, 9, 16, 17])
+def test_compiled_equals_the_reference(
+    use_compiled: Any, monkeypatch: pytest.MonkeyPatch, n_states: int, spread: float
+) -> None:
+    case = problem(n_states, n_states, [1, 2, 63, 64, 65, 200], spread)
+    assert_agree(compiled_alone(monkeypatch, *case), reference(*case))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    seed=st.integers(0, 10**6),
+    n_states=st.integers(1, 12),
+    lengths=st.lists(st.integers(1, 90), min_size=1, max_size=6),
+    spread=st.floats(0, 400),
+    zeros=st.floats(0, 0.7),
+)
+def test_compiled_equals_the_reference_also_with_impossible_transitions(
+    use_compiled: Any, seed: int, n_states: int, lengths: list[int], spread: float, zeros: float
+) -> None:
+    initial, transition, log_density, offsets = problem(seed, n_states, lengths, spread)
+    closed = (np.random.default_rng(seed).random(transition.shape) < zeros) & ~np.eye(n_states, dtype=bool)
+    transition[closed] = 0
+    transition /= transition.sum(axis=1, keepdims=True)
+    got = smooth(initial, transition, log_density.copy(), offsets)
+    assert_agree(got, reference(initial, transition, log_density, offsets), 1e-11)
+
+
+def test_posteriors_equal_enumeration_of_all_paths(either: str) -> None:
+    initial, transition, log_density, offsets = problem(3, 3, [5])
+    joint = {}
+    for path in itertools.product(range(3), repeat=5):
+        logs = np.log(initial[path[0]]) + sum(log_density[k, t] for t, k in enumerate(path))
+        joint[path] = np.exp(logs + sum(np.log(transition[j, k]) for j, k in itertools.pairwise(path)))
+    total = sum(joint.values())
+    posterior, pairs, log_likelihood = smooth(initial, transition, log_density.copy(), offsets)
+    np.testing.assert_allclose(log_likelihood, [np.log(total)], rtol=1e-13)
+    for t, k in itertools.product(range(5), range(3)):
+        share = sum(value for path, value in joint.items() if path[t] == k) / total
+        assert posterior[k, t] == pytest.approx(share, rel=1e-12)
+    for j, k in itertools.product(range(3), range(3)):
+        share = sum(v * list(itertools.pairwise(path)).count((j, k)) for path, v in joint.items()) / total
+        assert pairs[0, j, k] == pytest.approx(share, rel=1e-12)
+
+
+def test_a_sequence_does_not_depend_on_its_neighbours(either: str) -> None:
+    initial, transition, log_density, offsets = problem(5, 4, [30, 1, 70])
+    together = smooth(initial, transition, log_density.copy(), offsets)
+    for g, (a, b) in enumerate(itertools.pairwise(offsets.tolist())):
+        alone = smooth(initial, transition, log_density[:, a:b].copy(), np.array([0, b - a]))
+        assert np.array_equal(together[0][:, a:b], alone[0])
+        assert np.array_equal(together[1][g], alone[1][0])
+        assert together[2][g] == alone[2][0]
+
+
+def test_pairs_sum_to_the_posteriors_of_their_ends(either: str) -> None:
+    initial, transition, log_density, offsets = problem(6, 5, [400])
+    posterior, pairs, _ = smooth(initial, transition, log_density, offsets)
+    np.testing.assert_allclose(pairs[0].sum(axis=1), posterior[:, :-1].sum(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(pairs[0].sum(axis=0), posterior[:, 1:].sum(axis=1), rtol=1e-12)
+
+
+def test_rare_transitions_are_trusted_to_the_scaled_recursion_only_where_nothing_was_lost(
+    use_compiled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two chains that never meet: the evidence runs 2,000 nats to one side and 3,000 back."""
+    evidence = np.concatenate([np.full(200, 10.0), np.full(200, -15.0)])
+    log_density = np.stack([np.zeros(400), -evidence])
+    case = (np.array([0.5, 0.5]), np.eye(2), log_density, np.array([0, 400]))
+    assert left_to_the_reference(monkeypatch, *case) == 1
+    posterior, _, log_likelihood = smooth(case[0], case[1], log_density.copy(), case[3])
+    totals = log_density.sum(axis=1)
+    np.testing.assert_allclose(log_likelihood, np.logaddexp(*totals) + np.log(0.5), rtol=1e-13)
+    np.testing.assert_allclose(posterior, np.exp(totals - np.logaddexp(*totals))[:, None] * np.ones(400), atol=1e-12)
+    assert left_to_the_reference(monkeypatch, case[0], case[1], log_density / 10, case[3]) == 0
+
+
+def test_impossible_sequences_return_minus_infinity_and_leave_the_others_right(either: str) -> None:
+    initial, transition, log_density, offsets = problem(7, 3, [20, 20, 20])
+    log_density[:, 25] = -np.inf
+    posterior, _, log_likelihood = smooth(initial, transition, log_density.copy(), offsets)
+    assert log_likelihood[1] == -np.inf
+    expected = reference(initial, transition, log_density[:, :20], np.array([0, 20]))
+    np.testing.assert_allclose(posterior[:, :20], expected[0], rtol=1e-12)
+    assert np.isfinite(log_likelihood[[0, 2]]).all()
+
+
+def test_undefined_densities_do_not_pass(use_compiled: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in (np.nan, np.inf):
+        initial, transition, log_density, offsets = problem(8, 3, [20, 20])
+        log_density[1, 3] = value
+        with np.errstate(all="ignore"):
+            assert left_to_the_reference(monkeypatch, initial, transition, log_density, offsets) == 1
+
+
+def test_the_layout_of_the_arrays_does_not_matter(either: str) -> None:
+    initial, transition, log_density, offsets = problem(9, 6, [50, 40])
+    expected = smooth(initial, transition, log_density.copy(), offsets)
+    for other in (np.asfortranarray(log_density), np.repeat(log_density, 2, axis=1)[:, ::2]):
+        assert_agree(smooth(initial, np.asfortranarray(transition), other, offsets.astype(np.int32)), expected, 1e-13)
+
+
+def test_calls_from_many_threads_give_the_same_bits(either: str) -> None:
+    case = problem(10, 8, [3000])
+    expected = smooth(*case[:2], case[2].copy(), case[3])
+    with ThreadPoolExecutor(4) as pool:
+        for got in pool.map(lambda _: smooth(*case[:2], case[2].copy(), case[3]), range(16)):
+            assert all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))

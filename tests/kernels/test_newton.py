@@ -1,0 +1,63 @@
+"""Numeric ascent and differences."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from latentem.kernels.derivatives import difference_steps, gradient
+from latentem.kernels.newton import maximize_smooth
+
+
+def test_ascent_ends_at_the_maximum_whatever_the_units() -> None:
+    rng = np.random.default_rng(0)
+    for scale in (1e-9, 1.0, 1e9):
+        y = scale * (5 + rng.normal(size=300))
+
+        def q(v, y=y):
+            return -0.5 * np.sum((y - v[0]) ** 2) * np.exp(-2 * v[1]) - len(y) * v[1]
+
+        found = maximize_smooth(q, np.array([0.0, np.log(7 * scale)]))
+        np.testing.assert_allclose(found[0], y.mean(), rtol=1e-9)
+        np.testing.assert_allclose(np.exp(found[1]), y.std(), rtol=1e-9)
+
+
+def test_ascent_follows_a_bent_valley_with_and_without_a_gradient() -> None:
+    def f(v):
+        return -(100 * (v[1] - v[0] ** 2) ** 2 + (1 - v[0]) ** 2)
+
+    def slope(v):
+        inner = v[1] - v[0] ** 2
+        return np.array([400 * v[0] * inner + 2 * (1 - v[0]), -200 * inner])
+
+    for given in (None, slope):
+        np.testing.assert_allclose(maximize_smooth(f, np.array([-1.2, 1.0]), given), [1, 1], atol=1e-8)
+
+
+def test_ascent_never_ends_below_its_start() -> None:
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        a, b = rng.normal(size=(3, 3)), rng.normal(size=3)
+
+        def f(v, a=a, b=b):
+            return float(np.sin(a @ v).sum() + b @ v - 0.01 * np.sum(v**4))
+
+        start = rng.normal(size=3) * 3
+        assert f(maximize_smooth(f, start)) >= f(start)
+
+
+def test_ascent_leaves_a_saddle_and_stays_inside_the_domain() -> None:
+    found = maximize_smooth(lambda v: v[0] ** 2 - v[0] ** 4, np.array([1e-3]))
+    np.testing.assert_allclose(np.abs(found), np.sqrt(0.5), rtol=1e-8)
+    np.testing.assert_allclose(maximize_smooth(lambda v: np.log(v[0]) - v[0], np.array([0.01])), 1.0, rtol=1e-9)
+    with pytest.raises(ValueError, match="at the start"):
+        maximize_smooth(lambda v: np.log(v[0]), np.array([-1.0]))
+
+
+def test_derivatives_are_accurate_on_any_scale() -> None:
+    for scale in (1e-8, 1.0, 1e8):
+        point = np.array([0.7 * scale])
+        slope = gradient(lambda v, s=scale: float(np.sin(v[0] / s)), point)
+        np.testing.assert_allclose(slope, np.cos(0.7) / scale, rtol=1e-10)
+        step = difference_steps(lambda v, s=scale: float(np.sin(v[0] / s)), point)
+        assert 1e-5 * scale < step[0] < 0.1 * scale

@@ -1,0 +1,150 @@
+"""Parameters that are fixed or tied."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+
+from latentem.data import ArraySource, Batch
+from latentem.em import run
+from latentem.errors import ParameterError
+from latentem.execution import Serial
+from latentem.families.composite import CompositeParameters
+from latentem.families.constrained import Constrained
+from latentem.families.gaussian import (
+    DiagonalGaussian,
+    DiagonalGaussianParameters,
+    FullGaussian,
+    FullGaussianParameters,
+    TiedGaussian,
+    TiedGaussianParameters,
+)
+from latentem.families.poisson import Poisson, PoissonParameters
+from latentem.families.product import PerColumn
+from latentem.families.zero_inflated import ZeroInflated, ZeroInflatedParameters
+from latentem.latents import Categorical
+from latentem.latents.categorical import CategoricalParameters
+from latentem.model import LatentVariableModel, ModelParameters, Posterior
+
+SERIAL = Serial()
+TIED = Constrained(FullGaussian(), tied=("covariances",))
+HELD = Constrained(DiagonalGaussian(), fixed=("means",))
+
+
+def rates(*values: float) -> PoissonParameters:
+    return PoissonParameters(np.array(values)[:, None])
+
+
+def normals(means: list[float], variances: list[float]) -> DiagonalGaussianParameters:
+    return DiagonalGaussianParameters(np.array(means)[:, None], np.array(variances)[:, None])
+
+
+def full(k: int = 2) -> FullGaussianParameters:
+    rng = np.random.default_rng(5)
+    root = rng.normal(size=(k, 2, 2))
+    return FullGaussianParameters(rng.normal(size=(k, 2)) * 2, np.eye(2) + 0.4 * root @ np.swapaxes(root, 1, 2))
+
+
+@cache
+def sample() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(11)
+    x = rng.normal(size=(80, 2)) @ np.array([[1.0, 0.4], [0.0, 0.7]])
+    return x, rng.dirichlet([1, 1, 1], size=80).T * rng.random(80)
+
+
+def maximized(family, params):
+    x, r = sample()
+    statistics = family.statistics(Batch(x), Posterior(r), params)
+    return statistics, family.maximize(statistics, params)
+
+
+def test_full_gaussians_with_tied_covariances_are_tied_gaussians() -> None:
+    _, updated = maximized(TIED, TIED.constrain(full(3)))
+    own = full(3)
+    _, expected = maximized(TiedGaussian(), TiedGaussianParameters(own.means, own.covariances[0]))
+    np.testing.assert_allclose(updated.means, expected.means, atol=1e-10)
+    for covariance in updated.covariances:
+        np.testing.assert_allclose(covariance, expected.covariance, atol=1e-9)
+    np.testing.assert_array_equal(updated.covariances[0], updated.covariances[2])
+    assert updated.n_free == expected.n_free
+
+
+def test_fixed_means_leave_the_variance_about_them() -> None:
+    params = HELD.constrain(DiagonalGaussianParameters(np.array([[0.0, 1], [1, 0], [0.5, 0.5]]), np.ones((3, 2))))
+    x, r = sample()
+    _, updated = maximized(HELD, params)
+    np.testing.assert_array_equal(updated.means, params.means)
+    squares = np.einsum("kn,knd->kd", r, (x - params.means[:, None]) ** 2) / r.sum(axis=1)[:, None]
+    np.testing.assert_allclose(updated.variances, squares, rtol=1e-10)
+
+
+def test_a_mask_holds_some_components_to_the_last_bit() -> None:
+    family = Constrained(DiagonalGaussian(), fixed={"variances": (False, True, False)})
+    params = family.constrain(DiagonalGaussianParameters(np.zeros((3, 2)), np.array([[1.0, 2], [0.3, 0.7], [1, 1]])))
+    free = DiagonalGaussian()
+    _, updated = maximized(family, params)
+    _, expected = maximized(free, params.base)
+    np.testing.assert_array_equal(updated.variances[1], [0.3, 0.7])
+    np.testing.assert_allclose(updated.variances[[0, 2]], expected.variances[[0, 2]], rtol=1e-9)
+    np.testing.assert_allclose(updated.means, expected.means, atol=1e-10)
+    assert params.n_free == 10
+    assert len(params.flatten()) == 10
+
+
+def test_tied_rates_are_the_pooled_mean() -> None:
+    rng = np.random.default_rng(4)
+    x, r = rng.poisson(3, size=(50, 2)).astype(float), rng.dirichlet([1, 1], size=50).T
+    family = Constrained(Poisson(), tied=("rates",))
+    params = family.constrain(PoissonParameters(np.array([[1.0, 2.0], [4.0, 3.0]])))
+    updated = family.maximize(family.statistics(Batch(x), Posterior(r), params), params)
+    np.testing.assert_allclose(updated.rates, np.tile(x.mean(axis=0), (2, 1)), rtol=1e-11)
+
+
+def test_parts_of_a_product_are_held_by_their_dotted_names() -> None:
+    family = Constrained(PerColumn(ZeroInflated(Poisson())), fixed=("parts.0.inflation",), tied=("parts.1.base.rates",))
+    own = [ZeroInflatedParameters(np.array([0.0, 0.4]), rates(2, 6)) for _ in range(2)]
+    params = family.constrain(CompositeParameters(tuple(own)))
+    assert params.n_free == 2 + 2 + 1
+    x = np.random.default_rng(0).poisson(2, size=(60, 2)) * 1.0
+    r = np.random.default_rng(1).dirichlet([1, 1], size=60).T
+    statistics = family.statistics(Batch(x), Posterior(r), params)
+    updated = family.maximize(statistics, params)
+    np.testing.assert_array_equal(updated.parts[0].inflation, [0.0, 0.4])
+    assert updated.parts[1].base.rates[0] == updated.parts[1].base.rates[1]
+    np.testing.assert_allclose(family.score(statistics, updated), 0.0, atol=1e-8 * len(x))
+
+
+def test_all_parameters_may_be_fixed() -> None:
+    family = Constrained(Poisson(), fixed=("rates",))
+    params = family.constrain(rates(1, 5))
+    assert params.n_free == 0
+    batch = Batch(np.array([[1.0], [3.0]]))
+    statistics = family.statistics(batch, Posterior(np.full((2, 2), 0.5)), params)
+    np.testing.assert_array_equal(family.maximize(statistics, params).rates, params.rates)
+    assert family.score(statistics, params).shape == (0,)
+
+
+def test_a_floor_holds_under_constrained_variances() -> None:
+    family = Constrained(DiagonalGaussian(1e-3), fixed=("means",))
+    params = family.constrain(normals([0, 5], [1, 1]))
+    x = np.concatenate([np.zeros(20), np.random.default_rng(0).normal(5, 1, 20)])[:, None]
+    start = ModelParameters(CategoricalParameters(np.array([0.5, 0.5])), params)
+    result = run(LatentVariableModel(Categorical(2), family), ArraySource(x), start, executor=SERIAL, max_iter=30)
+    variances = result.parameters.emission.variances[:, 0]
+    assert 1e-3 * (1 - 1e-5) <= variances[0] <= 2e-3
+    assert 0.5 < variances[1] < 2
+
+
+def test_constraints_that_cannot_be_are_told() -> None:
+    with pytest.raises(ParameterError, match="means, variances"):
+        Constrained(DiagonalGaussian(), fixed=("mean",)).constrain(normals([0], [1]))
+    with pytest.raises(ParameterError, match="both fixed and tied"):
+        Constrained(Poisson(), fixed=("rates",), tied=("rates",))
+    with pytest.raises(ParameterError, match="3 entries"):
+        Constrained(Poisson(), fixed={"rates": (True, False, True)}).constrain(rates(1, 2))
+    with pytest.raises(ParameterError, match="no axis of components"):
+        Constrained(TiedGaussian(), tied=("covariance",)).constrain(TiedGaussianParameters(np.zeros((2, 2)), np.eye(2)))
+    with pytest.raises(ParameterError, match="to fix or to tie"):
+        Constrained(Poisson())

@@ -1,0 +1,246 @@
+"""Executors: the same bits for any number of workers and, nearly, for any chunks; BLAS left as it was found."""
+
+import signal
+from itertools import pairwise
+from threading import Barrier, Thread
+
+import numpy as np
+import pytest
+import zoo
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from latentem.data import ArraySource
+from latentem.em import run
+from latentem.execution import Processes, Serial, Threads
+from latentem.execution.blas import single_threaded_blas
+from latentem.execution.reduction import BLOCK, PairwiseSum, pairwise_sum
+from latentem.families.gaussian import FullGaussian, FullGaussianParameters
+from latentem.latents import Categorical, MarkovChain
+from latentem.latents.categorical import CategoricalParameters
+from latentem.model import LatentVariableModel, ModelParameters
+from latentem.statistics import Expectation, arrays_of
+from latentem.testing import check_executor
+
+
+
+@pytest.fixture(scope="module", params=zoo.EXECUTORS)
+def executor(request):
+    made = zoo.EXECUTORS[request.param]()
+    yield made
+    getattr(made, "close", lambda: None)()
+
+
+def clusters(n):
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(n, 2)) + 3 * (rng.random((n, 1)) < 0.4)
+    emission = FullGaussianParameters(np.array([[0.0, 1], [2, 3]]), np.stack([np.eye(2)] * 2))
+    start = ModelParameters(CategoricalParameters(np.array([0.5, 0.5])), emission)
+    return LatentVariableModel(Categorical(2), FullGaussian()), x, start
+
+
+def same_bits(a, b):
+    return all(np.array_equal(x, y) for x, y in zip(arrays_of(a), arrays_of(b), strict=True))
+
+
+def test_executor_keeps_the_laws(executor):
+    check_executor(executor)
+
+
+@pytest.mark.parametrize("n_chunks", [3, 33])
+def test_an_e_step_has_the_same_bits(executor, n_chunks):
+    model, x, start = clusters(40 * n_chunks - 7)
+    source = ArraySource(x, chunk_rows=40)
+    assert len(source.chunks) == n_chunks
+    expected = Serial().fold(Bound(model, start), source)
+    assert same_bits(executor.fold(Bound(model, start), source), expected)
+
+
+class Bound:
+    """An E-step at fixed parameters, picklable."""
+
+    def __init__(self, model, params):
+        self.model, self.params = model, params
+
+    def __call__(self, batch):
+        return self.model.e_step(self.params, batch)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3, 16])
+def test_any_number_of_threads_gives_the_same_bits_in_a_whole_fit(workers):
+    model, x, start = clusters(700)
+    source = ArraySource(x, chunk_rows=40)
+    expected = run(model, source, start, executor=Serial(), max_iter=15)
+    got = run(model, source, start, executor=Threads(workers), max_iter=15)
+    assert same_bits(got.expectation, expected.expectation)
+    assert got.history == expected.history
+
+
+def test_processes_give_the_same_bits_in_a_whole_fit():
+    model, x, start = clusters(700)
+    source = ArraySource(x, chunk_rows=20)
+    expected = run(model, source, start, executor=Serial(), max_iter=5)
+    with Processes(2) as processes:
+        got = run(model, source, start, executor=processes, max_iter=5)
+    assert got.history == expected.history
+
+
+def test_chunk_size_changes_an_e_step_by_rounding_only():
+    model, x, start = clusters(1500)
+    whole, *others = (
+        Serial().fold(Bound(model, start), ArraySource(x, chunk_rows=rows)) for rows in (1500, 7, 64, 1499)
+    )
+    rows = [model.e_step(start, batch) for batch in ArraySource(x, chunk_rows=1)]
+    bounds = [np.sum(np.abs(parts), axis=0) for parts in zip(*map(arrays_of, rows), strict=True)]
+    for other in others:
+        for a, b, bound in zip(arrays_of(other), arrays_of(whole), bounds, strict=True):
+            assert np.all(np.abs(a - b) <= 1e-12 * bound)
+
+
+def test_chunk_size_changes_a_fit_by_rounding_only():
+    model, x, start = clusters(1500)
+    ends = [
+        run(model, ArraySource(x, chunk_rows=rows), start, executor=Serial(), tol=1e-6).log_likelihood
+        for rows in (1500, 64, 7)
+    ]
+    assert ends[1:] == pytest.approx([ends[0]] * 2, rel=1e-10)
+
+
+def test_chunk_size_changes_nothing_where_groups_are_sequences():
+    specimen = zoo.LATENTS["MarkovChain"]
+    _, x, start = clusters(90)
+    model = LatentVariableModel(MarkovChain(2), FullGaussian())
+    params = ModelParameters(specimen.parameters(2), start.emission)
+    lengths = [1, 29, 5, 20, 3, 17, 15]
+    ends = [
+        Serial().fold(Bound(model, params), ArraySource(x, lengths=lengths, chunk_rows=rows)).log_likelihood
+        for rows in (1, 10, 90)
+    ]
+    assert ends[1:] == pytest.approx([ends[0]] * 2, rel=1e-13)
+
+
+# -- the tree of additions -------------------------------------------------------------------------
+
+
+def number(value):
+    return Expectation(None, float(value), 0.0, 0.0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 15, 16, 17, 33, 100])
+def test_blocks_pushed_whole_make_the_same_tree(n):
+    rng = np.random.default_rng(n)
+    items = [number(value) for value in rng.normal(size=n) * 10.0 ** rng.integers(-12, 12, size=n)]
+    blocks = [items[i : i + BLOCK] for i in range(0, n, BLOCK)]
+    total = PairwiseSum()
+    for block in blocks:
+        total.push(pairwise_sum(block), len(block))
+    assert total.total().log_likelihood == pairwise_sum(items).log_likelihood
+
+
+def test_pairwise_error_grows_slower_than_that_of_a_running_sum():
+    items = [0.1] * 2**16
+    exact = 2**16 * 0.1
+    assert abs(pairwise_sum(map(number, items)).log_likelihood - exact) < 1e-3 * abs(sum(items) - exact) or sum(
+        items
+    ) == pytest.approx(exact, rel=1e-15)
+
+
+def test_a_sum_of_nothing_is_an_error():
+    with pytest.raises(ValueError, match="nothing"):
+        pairwise_sum([])
+
+
+# -- what is left behind ---------------------------------------------------------------------------
+
+
+def blas_threads():
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+@pytest.fixture
+def two_blas_threads():
+    with threadpool_limits(2, user_api="blas"):
+        yield blas_threads()
+
+
+def test_blas_is_held_to_one_thread_and_left_as_it_was(two_blas_threads):
+    with single_threaded_blas():
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == two_blas_threads
+
+
+def test_overlapping_guards_leave_blas_as_it_was(two_blas_threads):
+    """The first to come leaves first: each restoring what it found would leave one thread for good."""
+    barriers = [Barrier(2, timeout=20) for _ in range(3)]
+
+    def first():
+        with single_threaded_blas():
+            barriers[0].wait()
+            barriers[1].wait()
+        barriers[2].wait()
+
+    thread = Thread(target=first)
+    thread.start()
+    barriers[0].wait()
+    with single_threaded_blas():
+        barriers[1].wait()
+        barriers[2].wait()
+        thread.join()
+        assert set(blas_threads()) == {1}
+    assert blas_threads() == two_blas_threads
+
+
+def test_an_error_leaves_blas_as_it_was(two_blas_threads):
+    with pytest.raises(KeyboardInterrupt), single_threaded_blas():
+        raise KeyboardInterrupt
+    assert blas_threads() == two_blas_threads
+
+
+def test_threads_pass_the_callers_floating_point_errors_on():
+    """NumPy's error state belongs to a thread; a worker takes that of who asked."""
+
+    def overflow(batch):
+        return number(np.exp(np.float64(1000.0) + batch.values[0, 0]))
+
+    source = ArraySource(np.zeros((10, 1)), chunk_rows=2)
+    with np.errstate(over="ignore"):
+        assert Threads(2).fold(overflow, source).log_likelihood == np.inf
+    with np.errstate(over="raise"), pytest.raises(FloatingPointError):
+        Threads(2).fold(overflow, source)
+
+
+def test_threads_hold_few_results_at_a_time():
+    """Memory does not grow with the data: chunks are read at most a few ahead of those added."""
+    read, added = [], []
+
+    class Watched(ArraySource):
+        def read(self, chunk):
+            read.append(chunk)
+            return super().read(chunk)
+
+    class Added(Expectation):
+        def __add__(self, other):
+            added.append(len(read))
+            return Added(None, self.log_likelihood + other.log_likelihood, 0.0, 0.0)
+
+    source = Watched(np.ones((400, 1)), chunk_rows=1)
+    total = Threads(2).fold(lambda batch: Added(None, batch.values.sum(), 0.0, 0.0), source)
+    assert total.log_likelihood == 400
+    assert added[0] <= 2 * 4 + 2
+    assert max(after - before for before, after in pairwise(added)) <= 2 * 4 + 2
+
+
+def interrupted(batch):
+    raise KeyboardInterrupt
+
+
+def ignores_ctrl_c(batch):
+    return number(signal.getsignal(signal.SIGINT) is signal.SIG_IGN)
+
+
+def test_ctrl_c_belongs_to_the_caller_and_processes_can_be_used_again():
+    source = ArraySource(np.ones((10, 1)), chunk_rows=5)
+    with Processes(1) as processes:
+        assert processes.fold(ignores_ctrl_c, source).log_likelihood == 2
+        with pytest.raises(KeyboardInterrupt):
+            processes.fold(interrupted, source)
+        assert processes.fold(ignores_ctrl_c, source).log_likelihood == 2

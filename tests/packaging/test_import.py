@@ -1,0 +1,73 @@
+"""`import latentem` is light, and its lazy names are all there."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import latentem
+
+HEAVY = {"click", "jax", "jinja2", "joblib", "matplotlib", "pandas", "polars", "pyarrow", "rich", "scipy", "sklearn"}
+
+
+def loaded_after(code: str) -> set[str]:
+    """Top-level modules of a fresh interpreter after the code."""
+    report = "import sys; print(*{name.partition('.')[0] for name in sys.modules})"
+    done = subprocess.run([sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_importing_latentem_loads_numpy_and_nothing_heavier() -> None:
+    loaded = loaded_after("import latentem")
+    assert "numpy" in loaded
+    assert not loaded & HEAVY
+    extra = loaded - loaded_after("import numpy") - {"latentem"}
+    assert extra <= set(sys.stdlib_module_names)
+
+
+def test_the_vocabulary_and_the_loop_need_no_more_than_numpy() -> None:
+    code = "import latentem; latentem.Status, latentem.iterate, latentem.ArraySource, latentem.LatentVariableModel"
+    assert not loaded_after(code) & HEAVY
+
+
+def test_using_a_latent_or_a_family_loads_no_learning_or_plotting_library() -> None:
+    loaded = loaded_after("import latentem; latentem.MarkovChain, latentem.families")
+    assert not loaded & (HEAVY - {"scipy"})
+
+
+@pytest.mark.parametrize("name", [name for name in latentem.__all__ if name != "__version__"])
+def test_every_name_resolves_to_what_its_module_holds(name: str) -> None:
+    value = getattr(latentem, name)
+    home = latentem._HOME.get(name)
+    module = import_module(f"latentem.{home or name}")
+    assert value is (getattr(module, name) if home else module)
+
+
+def test_type_checkers_see_the_same_names() -> None:
+    stub = ast.parse(Path(str(latentem.__file__)).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    seen = {(alias.name, node.module) for node in imports for alias in node.names}
+    assert seen == {*latentem._HOME.items(), *((name, None) for name in latentem._MODULES)}
+
+
+@pytest.mark.parametrize("module", ["acceleration", "errors", "estimators", "execution", "latents"])
+def test_everything_that_users_construct_is_at_the_top(module: str) -> None:
+    home = import_module(f"latentem.{module}")
+    defined = [name for name, value in vars(home).items() if isinstance(value, type) and name[0] != "_"]
+    public = getattr(home, "__all__", defined)
+    assert set(public) <= set(latentem._NAMES[module])
+
+
+def test_unknown_names_are_attribute_errors() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        latentem.nothing  # noqa: B018
+
+
+def test_dir_lists_lazy_names_before_they_are_used() -> None:
+    code = "import latentem; assert {'GaussianMixture', 'families'} <= set(dir(latentem))"
+    assert "sklearn" not in loaded_after(code)

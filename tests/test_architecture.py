@@ -1,0 +1,185 @@
+"""The house stands: imports run downward only, and heavy libraries stay where they belong."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import latentem
+
+ROOT = Path(latentem.__file__).parent
+VOCABULARY = {"_typing", "data", "em", "errors", "model", "parameters", "result", "statistics"}
+
+# From the ground up; what stands on one floor does not know its neighbours.
+FLOORS = [
+    {"vocabulary"},
+    {"kernels", "execution", "acceleration"},
+    {"families", "latents"},
+    {"models"},
+    {"inference", "io"},
+    {"selection", "datasets"},
+    {"fitting"},
+    {"estimators"},
+    {"plots"},
+    {"report"},
+    {"cli"},
+    {"testing"},
+]
+FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
+
+# These know the vocabulary and nothing else.
+APART = {"execution", "acceleration"}
+
+# A default of the contracts, imported when it is called: derivatives by differences, starts by clusters.
+KNOWN = {("model", "kernels")}
+
+# Where a heavy library may be imported at all.
+HEAVY = {
+    "sklearn": {"estimators", "plots", "report", "cli"},
+    "matplotlib": {"plots", "report", "cli"},
+    "jax": {"testing"},
+    "pandas": {"io", "estimators", "cli"},
+    "polars": {"io", "estimators", "cli"},
+    "pyarrow": {"io", "datasets", "cli"},
+    "rich": {"cli", "report"},
+    "click": {"cli"},
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """Who imports what: dotted names below the package, or the name of another library."""
+
+    path: Path
+    line: int
+    importer: str
+    target: str
+    ours: bool
+    lazy: bool
+
+    def __str__(self) -> str:
+        return f"{self.path.relative_to(ROOT)}:{self.line} imports {self.target}"
+
+
+def room(dotted: str) -> str:
+    first = dotted.split(".")[0]
+    return "vocabulary" if first in VOCABULARY else first
+
+
+def dotted_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def targets(node: ast.AST, path: Path) -> list[tuple[str, bool]]:
+    """(name, whether it is ours) of what an import statement imports."""
+    if isinstance(node, ast.Import):
+        return [(alias.name.removeprefix("latentem."), alias.name.startswith("latentem")) for alias in node.names]
+    if not isinstance(node, ast.ImportFrom):
+        return []
+    module = node.module or ""
+    if node.level == 0:
+        return [(module.removeprefix("latentem."), module.startswith("latentem"))]
+    folder = path.relative_to(ROOT).parent.parts
+    above = folder[: len(folder) - (node.level - 1)]
+    base = ".".join([*above, *([module] if module else [])])
+    return [(base, True)] if base else [(alias.name, True) for alias in node.names]
+
+
+def imports_of(path: Path) -> list[Import]:
+    tree = ast.parse(path.read_text())
+    top = {id(node) for statement in tree.body for node in ([statement] if not _is_function(statement) else [])}
+    return [
+        Import(path, node.lineno, dotted_name(path), name, ours, id(node) not in top)
+        for node in ast.walk(tree)
+        for name, ours in targets(node, path)
+    ]
+
+
+def _is_function(node: ast.AST) -> bool:
+    return isinstance(node, ast.FunctionDef | ast.ClassDef)
+
+
+FILES = sorted(ROOT.rglob("*.py"))
+IMPORTS = [found for path in FILES if path != ROOT / "__init__.py" for found in imports_of(path)]
+OURS = [found for found in IMPORTS if found.ours]
+
+
+def test_every_file_has_its_floor():
+    rooms = {room(dotted_name(path)) for path in FILES if path != ROOT / "__init__.py"}
+    assert rooms <= set(FLOOR), f"say on which floor {sorted(rooms - set(FLOOR))} stand"
+
+
+def test_imports_run_downward_only():
+    upward = [
+        str(found)
+        for found in OURS
+        if room(found.importer) != room(found.target)
+        and FLOOR[room(found.target)] >= FLOOR[room(found.importer)]
+        and (found.importer, room(found.target)) not in KNOWN
+    ]
+    assert not upward, "\n".join(upward)
+
+
+def test_known_exceptions_are_lazy_and_still_needed():
+    found = [one for one in OURS if (one.importer, room(one.target)) in KNOWN]
+    assert {(one.importer, room(one.target)) for one in found} == KNOWN
+    assert all(one.lazy for one in found)
+
+
+def test_engines_and_schemes_know_the_vocabulary_only():
+    strangers = [
+        str(found)
+        for found in OURS
+        if room(found.importer) in APART and room(found.target) not in {"vocabulary", room(found.importer)}
+    ]
+    assert not strangers, "\n".join(strangers)
+
+
+def test_the_loop_names_no_model_scheme_or_engine():
+    names = {name.id for name in ast.walk(ast.parse((ROOT / "em.py").read_text())) if isinstance(name, ast.Name)}
+    concrete = {"Serial", "Threads", "Processes", "Squarem", "Categorical", "MarkovChain", "FullGaussian"}
+    assert not names & concrete
+    assert {room(found.target) for found in OURS if found.importer == "em"} == {"vocabulary"}
+
+
+@pytest.mark.parametrize("library", HEAVY)
+def test_heavy_libraries_stay_where_they_belong(library):
+    elsewhere = [
+        str(found)
+        for found in IMPORTS
+        if not found.ours and found.target.split(".")[0] == library and room(found.importer) not in HEAVY[library]
+    ]
+    assert not elsewhere, "\n".join(elsewhere)
+
+
+def test_nobody_imports_the_tests_kit():
+    assert not [str(found) for found in OURS if room(found.target) == "testing" != room(found.importer)]
+
+
+def loaded_by(statement: str) -> set[str]:
+    code = f"{statement}\nimport sys\nprint(*sorted({{name.split('.')[0] for name in sys.modules}}))"
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(finished.stdout.split())
+
+
+def test_importing_the_package_loads_numpy_and_nothing_heavier():
+    heavy = {"scipy", "sklearn", "jax", "pandas", "polars", "pyarrow", "matplotlib", "rich", "click", "threadpoolctl"}
+    loaded = loaded_by("import latentem")
+    assert "numpy" in loaded
+    assert not loaded & heavy
+
+
+def test_fitting_a_mixture_loads_neither_jax_nor_matplotlib():
+    loaded = loaded_by(
+        "import numpy, latentem\n"
+        "from latentem.families.gaussian import FullGaussian\n"
+        "model = latentem.LatentVariableModel(latentem.Categorical(2), FullGaussian())\n"
+        "latentem.fit(model, numpy.random.default_rng(0).normal(size=(60, 2)), max_iter=3, random_state=0)"
+    )
+    assert not loaded & {"jax", "matplotlib", "pandas", "polars", "pyarrow", "rich", "click"}
