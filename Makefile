@@ -53,12 +53,12 @@ docs: $(VENV)/.installed-docs ## build the documentation; warnings are errors
 sanitize: $(VENV)/.installed-test ## run the kernels' tests under the address and undefined-behaviour sanitizers
 	@rm -rf $(KERNELS) && mkdir -p $(KERNELS) && cp -R src/latentem $(KERNELS)/latentem
 	@rm -f $(KERNELS)/latentem/kernels/latentem_kernels.*
-	@PYTHONPATH=$(KERNELS) $(BIN)/python -m latentem.kernels.build --flag=-g --flag=-O1 --flag=-DLATENTEM_NO_CLONES \
+	@PYTHONPATH=$(CURDIR)/$(KERNELS) $(BIN)/python -m latentem.kernels.build --flag=-g --flag=-O1 --flag=-DLATENTEM_NO_CLONES \
 		--flag=-fsanitize=address,undefined --flag=-fno-sanitize-recover=all --flag=-fno-omit-frame-pointer
-	@PYTHONPATH=$(KERNELS) ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$($${CC:-cc} -print-file-name=libasan.so)" \
+	@PYTHONPATH=$(CURDIR)/$(KERNELS) ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$($${CC:-cc} -print-file-name=libasan.so)" \
 		$(BIN)/python -c "from latentem.kernels import compiled; s = compiled.status(); print(s); assert '$(KERNELS)' in s.path and s.available"
-	@PYTHONPATH=$(KERNELS) ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$($${CC:-cc} -print-file-name=libasan.so)" \
-		$(BIN)/python -m pytest -p no:cacheprovider tests/kernels $(ARGS)
+	@PYTHONPATH=$(CURDIR)/$(KERNELS) ASAN_OPTIONS=detect_leaks=0 LD_PRELOAD="$$($${CC:-cc} -print-file-name=libasan.so)" \
+		$(BIN)/python -m pytest -s -p no:cacheprovider tests/kernels $(ARGS)
 
 wheel: $(VENV)/.installed-test ## build a wheel into dist/
 	@$(BIN)/python -m hatchling build -t wheel -d dist

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -227,7 +228,7 @@ class ArraySource(Source):
             edges = [*range(0, self.n_rows, self.chunk_rows), self.n_rows]
         else:
             edges = _group_edges(self.offsets, self.chunk_rows)
-        return list(zip(edges[:-1], edges[1:], strict=True))
+        return list(pairwise(edges))
 
     def read(self, chunk: tuple[int, int]) -> Batch:
         rows = slice(*chunk)

@@ -85,7 +85,7 @@ class RemainingGain:
         return Status.CONVERGED if self.remaining(surely) <= self.tol else None
 
     def is_near(self, iteration: Iteration) -> bool:
-        """Whether the limit may be so near that plain steps should find out: by the last known ratio, if there is one."""
+        """Whether the limit may be near (by the last known ratio, if there is one): plain steps should find out."""
         if not iteration.gains or len(iteration.gains) > 2:
             return False
         gain, bound = abs(iteration.gains[-1]), max(self.tol, iteration.rounding)
@@ -134,7 +134,7 @@ def iterate(
         A row is impossible under the parameters; it is named.
     """
     evaluate = partial(_evaluate, model, source, executor)
-    current = resume or _first(evaluate, parameters, acceleration)
+    current = resume or _first(evaluate, model.conform(parameters), acceleration)
     if resume is None:
         yield current
     while True:
@@ -173,7 +173,7 @@ def run(
             last = iteration
             history.append((iteration.step, iteration.objective))
             decided = rule.status(iteration)
-            stop = any([watcher(iteration) is True for watcher in watchers])
+            stop = sum(watcher(iteration) is True for watcher in watchers) > 0
             status = decided or (Status.STOPPED if stop else Status.MAX_ITER)
             if decided or stop or iteration.index >= max_iter:
                 break

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -14,6 +16,8 @@ from .errors import ParameterError
 from .model import LatentVariableModel, check_source
 from .models.starts import initial_parameters
 from .result import EMResult, Finding, Iteration
+
+R = TypeVar("R")
 
 ROWS_NAMED = 10
 
@@ -79,47 +83,70 @@ def fit(
     source = as_source(data, sample_weight=sample_weight, labels=labels, lengths=lengths)
     check_source(model, source)
     generator = as_generator(random_state)
-    owned = not isinstance(executor, Executor)
-    workers = as_executor(executor)
-    options = {
-        "executor": workers,
-        "acceleration": as_acceleration(acceleration),
-        "tol": _not_negative("tol", tol),
-        "max_iter": _whole("max_iter", max_iter, 0),
-        "callbacks": tuple(callbacks),
-    }
+    starts = 1 if parameters is not None else _whole("n_init", n_init, 1)
+    restarts = _whole("restart_collapsed", restart_collapsed, 0)
+    if checkpoint is not None and (starts > 1 or restarts):
+        raise ParameterError("a checkpoint belongs to one start: use n_init=1 and restart_collapsed=0 with it")
+    options = (as_acceleration(acceleration), _not_negative("tol", tol), _whole("max_iter", max_iter, 0))
+    with opened(executor) as workers:
+        climb = partial(_climb, model, source, workers, options, tuple(callbacks), checkpoint)
 
-    def one_start() -> EMResult:
-        start = parameters
-        if start is None:
-            start = initial_parameters(model, source, init=init, rng=generator, executor=workers)
-        if checkpoint is None:
-            return run(model, source, start, **options)
-        return _checkpointed(model, source, start, checkpoint, options)
+        def attempt(_: int) -> EMResult:
+            if parameters is not None:
+                return climb(parameters)
+            return climb(initial_parameters(model, source, init=init, rng=generator, executor=workers))
 
-    try:
-        starts = 1 if parameters is not None else _whole("n_init", n_init, 1)
-        if checkpoint is not None and (starts > 1 or restart_collapsed):
-            raise ParameterError("a checkpoint belongs to one start: use n_init=1 and restart_collapsed=0 with it")
-        best = max((one_start() for _ in range(starts)), key=lambda result: result.objective)
-        for _ in range(_whole("restart_collapsed", restart_collapsed, 0)):
-            if not best.findings:
-                break
-            other = one_start()
-            if len(other.findings) < len(best.findings):
-                best = other
-        return name_rows(best, source)
-    finally:
-        if owned and hasattr(workers, "close"):
-            workers.close()
+        return name_rows(best_of(attempt, starts, restarts, lambda result: result), source)
 
 
-def _checkpointed(
-    model: LatentVariableModel, source: Source, start: Any, checkpoint: Any, options: dict[str, Any]
+def _climb(
+    model: LatentVariableModel,
+    source: Source,
+    executor: Executor,
+    options: tuple[Acceleration | None, float, int],
+    callbacks: tuple[Callable[[Iteration], object], ...],
+    checkpoint: Any,
+    start: Any,
 ) -> EMResult:
-    resume = checkpoint.load(start) if checkpoint.exists() else None
-    watched = {**options, "callbacks": (*options["callbacks"], checkpoint)}
-    return run(model, source, start, resume=resume, **watched)
+    """From one start to its limit, or from where the checkpoint left off."""
+    acceleration, tol, max_iter = options
+    return run(
+        model,
+        source,
+        start,
+        executor=executor,
+        acceleration=acceleration,
+        tol=tol,
+        max_iter=max_iter,
+        callbacks=callbacks if checkpoint is None else (*callbacks, checkpoint),
+        resume=checkpoint.load(start) if checkpoint is not None and checkpoint.exists() else None,
+    )
+
+
+def best_of(
+    attempt: Callable[[int], R], starts: int, restarts: int, result_of: Callable[[R], EMResult]
+) -> R:
+    """The attempt with the highest objective; while it has findings (collapsed components), up to `restarts` further
+    attempts may replace it."""
+    best = max((attempt(number) for number in range(starts)), key=lambda found: result_of(found).objective)
+    for extra in range(restarts):
+        if not result_of(best).findings:
+            break
+        other = attempt(starts + extra)
+        if len(result_of(other).findings) < len(result_of(best).findings):
+            best = other
+    return best
+
+
+@contextmanager
+def opened(executor: str | Executor | None) -> Iterator[Executor]:
+    """An executor by its name, closed afterwards; one that the user made stays open."""
+    workers = as_executor(executor)
+    try:
+        yield workers
+    finally:
+        if workers is not executor and hasattr(workers, "close"):
+            workers.close()
 
 
 def as_source(data: Any, **columns: Any) -> Source:

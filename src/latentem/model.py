@@ -127,6 +127,10 @@ class Latent(ABC, Generic[P, S]):
     def start(self) -> P:
         """Even parameters: every state equally likely."""
 
+    def conform(self, params: P) -> P:
+        """The parameters as this latent's options want them: those that are held are marked as such."""
+        return params
+
     @abstractmethod
     def posterior(self, log_density: FloatArray, batch: Batch, params: P) -> tuple[Posterior, FloatArray]:
         """The posterior given log densities (K, units), and the log-likelihood of each unit or group.
@@ -238,6 +242,10 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics]):
     def discrete(self) -> bool:
         return self.family.discrete
 
+    def conform(self, params: ModelParameters) -> ModelParameters:
+        """The parameters as the latent's options want them: where a fit starts."""
+        return replace(params, latent=self.latent.conform(params.latent))
+
     # -- the two steps -------------------------------------------------------------------------
 
     def infer(self, params: ModelParameters, batch: Batch) -> tuple[Posterior, FloatArray]:
@@ -275,7 +283,7 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics]):
                 self.family.statistics(batch.without_labels(), posterior, params.emission),
             ),
             log_likelihood=float(weights @ log_likelihood),
-            magnitude=float(weights @ np.abs(log_likelihood)),
+            magnitude=float(weights @ np.maximum(1.0, np.abs(log_likelihood))),
             weight=float(weights.sum()),
         )
 

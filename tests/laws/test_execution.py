@@ -22,7 +22,6 @@ from latentem.statistics import Expectation, arrays_of
 from latentem.testing import check_executor
 
 
-
 @pytest.fixture(scope="module", params=zoo.EXECUTORS)
 def executor(request):
     made = zoo.EXECUTORS[request.param]()

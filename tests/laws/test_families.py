@@ -22,7 +22,8 @@ def test_family_keeps_the_laws(name):
 
 def test_uniform_noise_has_no_density_outside_its_box():
     family = zoo.un.UniformNoise((0.0,), (2.0,))
-    density = family.log_density(Batch(np.array([[-0.1], [0.0], [2.0], [2.1]])), zoo.un.UniformNoiseParameters(np.empty((1, 0))))
+    batch = Batch(np.array([[-0.1], [0.0], [2.0], [2.1]]))
+    density = family.log_density(batch, zoo.un.UniformNoiseParameters(np.empty((1, 0))))
     np.testing.assert_allclose(density, [[-np.inf, -np.log(2), -np.log(2), -np.inf]])
 
 

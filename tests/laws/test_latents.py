@@ -15,11 +15,13 @@ from latentem.latents.categorical import CategoricalParameters, CategoricalStati
 from latentem.latents.markov_chain import MarkovChainParameters
 from latentem.testing import check_latent, log_path
 
+ALL = {**zoo.LATENTS, **zoo.LATENT_VARIANTS}
+
 
 @pytest.mark.parametrize("k", [1, 2, 3])
-@pytest.mark.parametrize("name", zoo.LATENTS)
+@pytest.mark.parametrize("name", ALL)
 def test_latent_keeps_the_laws(name, k):
-    specimen = zoo.LATENTS[name]
+    specimen = ALL[name]
     check_latent(specimen.latent(k), specimen.parameters(k))
 
 
@@ -62,6 +64,11 @@ def test_fixed_weights_stay_and_the_others_share_the_rest():
     params = CategoricalParameters(np.array([0.5, 0.2, 0.3]))
     updated = latent.maximize(CategoricalStatistics(np.array([10.0, 5.0, 30.0])), params)
     np.testing.assert_allclose(updated.weights, [0.2, 0.2, 0.6], rtol=1e-15)
+
+
+def test_states_that_are_not_there_cannot_be_fixed():
+    with pytest.raises(ParameterError, match="states from 0 to 1"):
+        Categorical(2, fixed=(2,))
 
 
 @pytest.mark.parametrize("latent", [Categorical, MarkovChain])

@@ -30,8 +30,16 @@ CASES = {
     "positive": (Positive(), [np.array([1.0, TINY, HUGE, 1.7e308])], [[0.0], [-1.0], [np.nan], [np.inf]]),
     "unit": (UnitInterval(), [np.array([0.5, 0.0, 1.0, 1e-290, 1 - 1e-16])], [[-1e-9], [1.1], [np.nan]]),
     "interval": (Interval(-2.0, 6.0), [np.array([-2.0, 6.0, 0.0, 5.9])], [[-2.1], [6.1], [np.nan]]),
-    "simplex": (Simplex(), [RNG.dirichlet(np.ones(4), size=3), np.array([1.0])], [[0.5, 0.6], [1.5, -0.5], [np.nan, 1]]),
-    "positive definite": (PositiveDefinite(), [MATRICES, np.eye(1)], [-np.eye(2), [[1.0, 2], [2, 1]], [[1.0, 0.5], [0, 1]]]),
+    "simplex": (
+        Simplex(),
+        [RNG.dirichlet(np.ones(4), size=3), np.array([1.0])],
+        [[0.5, 0.6], [1.5, -0.5], [np.nan, 1]],
+    ),
+    "positive definite": (
+        PositiveDefinite(),
+        [MATRICES, np.eye(1)],
+        [-np.eye(2), [[1.0, 2], [2, 1]], [[1.0, 0.5], [0, 1]]],
+    ),
 }
 VALUES = [(name, value) for name, (_, inside, _) in CASES.items() for value in inside]
 
@@ -137,7 +145,8 @@ class Outer(Parameters):
 
 
 def nested():
-    return Outer(np.array([0.2, 0.3, 0.5]), Inner(np.array([1.0, 2.0])), (Inner(np.array([3.0])), Inner(np.array([4.0]))))
+    several = (Inner(np.array([3.0])), Inner(np.array([4.0])))
+    return Outer(np.array([0.2, 0.3, 0.5]), Inner(np.array([1.0, 2.0])), several)
 
 
 def test_nested_parameters_are_one_vector_in_field_order():

@@ -7,7 +7,12 @@ import numpy as np
 import pytest
 
 from latentem.data import Batch
-from latentem.families.gaussian import DiagonalGaussian, DiagonalGaussianParameters, FullGaussian, FullGaussianParameters
+from latentem.families.gaussian import (
+    DiagonalGaussian,
+    DiagonalGaussianParameters,
+    FullGaussian,
+    FullGaussianParameters,
+)
 from latentem.model import Posterior
 from latentem.statistics import Expectation, LocalQ, Reference, Statistics, arrays_of
 

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from latentem.data import Batch
+from latentem.families.beta import Beta, BetaParameters
 from latentem.families.gaussian import (
     DiagonalGaussian,
     DiagonalGaussianParameters,
 )
+from latentem.families.negative_binomial import NegativeBinomial, NegativeBinomialParameters
 from latentem.families.poisson import Poisson, PoissonParameters
 from latentem.families.truncated import Truncated, TruncatedParameters
 from latentem.families.weibull import Weibull, WeibullParameters
@@ -109,3 +111,32 @@ def test_truncated_weibull_density(bounds: tuple[float | None, float | None], sh
         return density / ((survival(low) if low is not None else 1) - (survival(high) if high is not None else 0))
 
     assert_log_density(Truncated(Weibull(), low, high), TruncatedParameters(params), [x], expected)
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.3, None), (None, 0.6), (0.9999, None), (0.2, 0.7)])
+def test_truncated_beta_density(low: float | None, high: float | None) -> None:
+    a, b = 0.4, 0.7
+    params = BetaParameters(np.array([[a]]), np.array([[b]]))
+    x = high if low is None else low + 1e-5
+
+    def expected(x: float) -> mpmath.mpf:
+        whole = mpmath.betainc(a, b, low or 0, 1 if high is None else high)
+        return mpmath.mpf(x) ** (mpmath.mpf(a) - 1) * (1 - mpmath.mpf(x)) ** (mpmath.mpf(b) - 1) / whole
+
+    if low == 0.9999:
+        got = Truncated(Beta(), low, high).log_density(Batch(np.array([[x]])), TruncatedParameters(params))[0, 0]
+        assert abs(got - mpmath.log(expected(x))) < 1e-7
+    else:
+        assert_log_density(Truncated(Beta(), low, high), TruncatedParameters(params), [x], expected)
+
+
+def test_a_negative_binomial_is_truncated_as_counts() -> None:
+    params = NegativeBinomialParameters(np.array([[3.0]]), np.array([[1.5]]))
+
+    def mass(x: float) -> mpmath.mpf:
+        size, share = mpmath.mpf(1.5), mpmath.mpf(1.5) / mpmath.mpf(4.5)
+        gammas = mpmath.gamma(x + size) / mpmath.gamma(size) / mpmath.factorial(x)
+        return gammas * share**size * (1 - share) ** x
+
+    family = Truncated(NegativeBinomial(), low=1)
+    assert_log_density(family, TruncatedParameters(params), [1, 4, 50], lambda x: mass(x) / (1 - mass(0)))

@@ -37,9 +37,9 @@ def test_from_a_rounded_start_em_reaches_the_maximum():
     within(KNOWN.tolerance["kappa"])(found.concentrations, FREE["kappa"])
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("seed", [0, 1])
 @pytest.mark.parametrize("init", ["k-means++", "random-rows"])
 def test_free_starts_reach_at_least_the_maximum(init, seed):
-    result = fit_tightly(MODEL, X, init=init, n_init=5, random_state=seed)
+    result = fit_tightly(MODEL, X, init=init, n_init=2, random_state=seed)
     assert result.log_likelihood >= FREE["loglik_radians"] - KNOWN.tolerance["loglik"]
     assert result.log_likelihood > KNOWN.expected["antipodal_equal_kappa"]["loglik_radians"]

@@ -43,7 +43,7 @@ class Squarem(Acceleration):
         return SquaremState(None, None, self.step_max)
 
     def propose(self, trial: Trial, state: SquaremState) -> tuple[FloatArray | None, SquaremState]:
-        if state.origin is None or not np.array_equal(trial.theta, state.first):
+        if state.origin is None or state.first is None or not np.array_equal(trial.theta, state.first):
             bound = self._next_bound(trial.accepted, state)
             return None, SquaremState(trial.theta, trial.em_theta, bound)
         r = trial.theta - state.origin

@@ -32,7 +32,7 @@ def demo(ctx: click.Context, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     table = load_faithful()
     out = tell.console()
-    out.print(f"Old Faithful geyser: {len(table)} eruptions; {' and '.join(table.names)} (to the next one), in minutes.")
+    out.print(f"Old Faithful geyser: {len(table)} eruptions, their length and the waiting time to the next (minutes).")
     with quiet_warnings():
         candidates = _fit(table)
     best = tell.choose(candidates, "bic")
@@ -86,7 +86,7 @@ def next_commands(folder: Path, model: Path, data: Path) -> list[str]:
         f"{me} show {model_}",
         f"{me} predict {model_} {data_} --output {assigned}",
         f"{me} sample {model_} --rows 1000 --output {drawn}",
-        f"{me} fit gaussian-mixture {data_} --components 1..4 --covariance full,tied,diag --n-init 5",
+        f"{me} fit gaussian-mixture {data_} --components 2,3 --covariance full,tied,diag",
         f"{me} fit gamma-mixture {data_} --components 1..3",
         f"{me} info",
     ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import click
@@ -51,21 +53,20 @@ def _message(error: Exception) -> str:
     return f"unexpected {type(error).__name__}: {text} ({SHOW_TRACEBACK}=1 shows where; please report it)"
 
 
-def warn_briefly(message: Warning | str, *_: Any) -> None:
-    """In place of `warnings.showwarning`: the message alone, without the line of code."""
-    click.echo(f"latentem: warning: {' '.join(str(message).split())}", err=True)
-
-
-class quiet_warnings(warnings.catch_warnings):  # noqa: N801 - used like the context manager that it extends
+@contextmanager
+def quiet_warnings() -> Iterator[None]:
     """Warnings that the command tells in its own words are dropped; others are shown as one line each."""
+    from sklearn.exceptions import ConvergenceWarning
 
-    def __enter__(self) -> None:
-        super().__enter__()
-        from sklearn.exceptions import ConvergenceWarning
+    from ..estimators import FindingWarning
 
-        from ..estimators import FindingWarning
-
-        warnings.showwarning = warn_briefly
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_briefly
         for category in (ConvergenceWarning, FindingWarning):
             warnings.simplefilter("ignore", category)
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
+        yield
+
+
+def _show_briefly(message: Warning | str, *_: Any, **__: Any) -> None:
+    click.echo(f"latentem: warning: {' '.join(str(message).split())}", err=True)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 
+from ..errors import LatentemError
+from ..result import Status
 from .errors import NOT_CONVERGED, quiet_warnings
 from .options import Components, Data, Names, NumberOr, make_executor, read_data
 from .registry import CATEGORICAL, ModelName, build
@@ -37,7 +40,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--binarize", type=float, help="Numbers above it count as 1 (Bernoulli).")
 @click.option("--init", type=click.Choice(STARTS), help="How starting values are found.")
 @click.option("--n-init", type=click.IntRange(1), help="Number of starts; the best is kept.")
-@click.option("--tol", type=click.FloatRange(0), default=1e-6, show_default=True, help="Stop at this remaining gain a row.")
+@click.option("--tol", type=click.FloatRange(0), default=1e-6, show_default=True, help="Remaining gain a row.")
 @click.option("--max-iter", type=click.IntRange(0), default=1000, show_default=True, help="Most passes for a start.")
 @click.option("--order", type=click.Choice(["weight", "mean"]), help="Order of the components.")
 @click.option("--acceleration", type=click.Choice(["none", "squarem"]), default="squarem", show_default=True)
@@ -79,7 +82,7 @@ def fit(ctx: click.Context, model: str, data: Path, **options: Any) -> None:
 
 
 def fit_all(model: str, content: Data, options: dict[str, Any]) -> list[Candidate]:
-    """Every model that the options ask for, fitted."""
+    """Every model that the options ask for, fitted; Ctrl-C ends it with the model at hand."""
     from .progress import Meter, shown
 
     meter = Meter()
@@ -89,6 +92,8 @@ def fit_all(model: str, content: Data, options: dict[str, Any]) -> list[Candidat
         for label, settings in asked:
             fitted.append(_fit_one(model, label, settings, content, options, meter))
             advance()
+            if fitted[-1].result.status is Status.INTERRUPTED:
+                break
     return fitted
 
 
@@ -129,13 +134,27 @@ def _fit_one(
     try:
         estimator.set_params(executor=Watched(executor, meter))
         estimator.fit(content.table.values, sample_weight=content.weights, labels=content.labels)
+    except LatentemError as error:
+        raise type(error)(named_columns(str(error), content.table.names)) from error
     finally:
         if hasattr(executor, "close"):
             executor.close()
     estimator.set_params(executor=asked)
+    findings = [replace(f, message=named_columns(f.message, content.table.names)) for f in estimator.result_.findings]
+    estimator.result_ = replace(estimator.result_, findings=tuple(findings))
     estimator.feature_names_in_ = np.array(content.table.names, dtype=object)
     icl = estimator.icl(content.table.values, content.weights) if options["criterion"] == "icl" else None
     return Candidate(label, k, estimator, icl)
+
+
+def named_columns(text: str, names: Sequence[str]) -> str:
+    """A message of an estimator, which was given numbers alone, with the names of the file's columns in it."""
+
+    def name(match: re.Match[str]) -> str:
+        position = int(match["quoted"] or match["bare"])
+        return match[0] if position >= len(names) else f"{match['before'] or ''}{names[position]!r}"
+
+    return re.sub(r"'x(?P<quoted>\d+)'|(?P<before>\bcolumn )(?P<bare>\d+)\b", name, text)
 
 
 # -- what comes out ----------------------------------------------------------------------------

@@ -31,7 +31,7 @@ class Components(click.ParamType):
         try:
             found = sorted({k for part in str(value).split(",") for k in _range(part)})
         except ValueError:
-            self.fail(f"{value!r}: expected a number of components such as 3, a range such as 1..9, or 2,4,8", param, ctx)
+            self.fail(f"{value!r}: expected a number of components such as 3, or 1..9, or 2,4,8", param, ctx)
         if found[0] < 1 or found[-1] > MOST_COMPONENTS:
             self.fail(f"{value!r}: numbers of components are from 1 to {MOST_COMPONENTS}", param, ctx)
         return found

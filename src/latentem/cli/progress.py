@@ -17,7 +17,10 @@ PATIENCE = 0.5  # seconds before anything is shown: short fits stay quiet
 
 
 class Watched(Executor):
-    """An executor that tells of every E-step over the whole data; what it returns is the other's, to the bit."""
+    """An executor that tells the log-likelihood of every E-step, and NaN for a pass that looks for a start.
+
+    What it returns is the other's, to the bit.
+    """
 
     def __init__(self, executor: Executor, tell: Callable[[float], None]) -> None:
         self.executor = executor
@@ -25,8 +28,7 @@ class Watched(Executor):
 
     def fold(self, function: Callable[[Batch], Any], source: Source) -> Any:
         result = self.executor.fold(function, source)
-        if isinstance(result, Expectation):
-            self.tell(result.log_likelihood)
+        self.tell(result.log_likelihood if isinstance(result, Expectation) else nan)
         return result
 
 
@@ -54,9 +56,12 @@ class Meter:
     ----------
     tolerance : float
         Of the remaining gain of the log-likelihood, summed over rows.
+    watch : callable
+        Called after every pass.
     """
 
     def __init__(self) -> None:
+        self.watch: Callable[[], None] = lambda: None
         self.begin("", 0.0, 0)
 
     def begin(self, title: str, tolerance: float, max_iter: int) -> None:
@@ -66,7 +71,12 @@ class Meter:
         self.began = perf_counter()
 
     def __call__(self, log_likelihood: float) -> None:
-        self.log_likelihoods.append(log_likelihood)
+        if log_likelihood != log_likelihood:
+            self.log_likelihoods.clear()
+            self.began = perf_counter()
+        else:
+            self.log_likelihoods.append(log_likelihood)
+        self.watch()
 
     def __str__(self) -> str:
         passes = len(self.log_likelihoods)
@@ -87,21 +97,35 @@ def shown(meter: Meter, n_fits: int, quiet: bool) -> Iterator[Callable[[], None]
     if quiet or not sys.stderr.isatty():
         yield lambda: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
+    progress, task = _display(meter, n_fits)
+    began = perf_counter()
 
-    class Reading(TextColumn):
-        """Asks the meter at every refresh."""
+    def start_if_long() -> None:
+        if perf_counter() - began > PATIENCE and not progress.live.is_started:
+            progress.start()
 
-        def get_renderable(self, task: Any) -> Any:
-            task.description = str(meter) if perf_counter() - started > PATIENCE else ""
-            return self.render(task)
-
-    started = perf_counter()
-    columns = (SpinnerColumn(), BarColumn(bar_width=20), MofNCompleteColumn(), Reading("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True), transient=True, refresh_per_second=4) as progress:
-        task = progress.add_task("", total=n_fits)
+    meter.watch = start_if_long
+    try:
         yield lambda: progress.advance(task)
+    finally:
+        progress.stop()
+
+
+def _display(meter: Meter, n_fits: int) -> tuple[Any, Any]:
+    """A bar of the fits that are done, and the meter's sentence, asked for anew at every refresh."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, SpinnerColumn
+    from rich.text import Text
+
+    class Sentence(ProgressColumn):
+        def render(self, task: Any) -> Text:
+            return Text(str(meter))
+
+    progress = Progress(
+        SpinnerColumn(), BarColumn(bar_width=20), MofNCompleteColumn(), Sentence(), console=Console(stderr=True),
+        transient=True, refresh_per_second=4,
+    )  # fmt: skip
+    return progress, progress.add_task("", total=n_fits)
 
 
 def _duration(seconds: float) -> str:

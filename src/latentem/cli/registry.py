@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 CATEGORICAL = ("latent-class-analysis",)
+OPTIONS = {"covariance_type": "covariance", "init_params": "init", "random_state": "seed"}
 ABSTRACT = ("FamilyMixture", "MixtureModel")
 
 
@@ -44,5 +45,6 @@ def build(model: str, options: dict[str, Any]) -> Any:
     unknown = [name for name in options if name not in known]
     if unknown:
         having = [name for name, other in models().items() if unknown[0] in signature(other.__init__).parameters]
-        raise click.UsageError(f"{model} has no option {unknown[0]!r}; models that have it: {', '.join(having) or 'none'}")
+        option = OPTIONS.get(unknown[0], unknown[0].replace("_", "-"))
+        raise click.UsageError(f"{model} has no --{option}; models that have it: {', '.join(having) or 'none'}")
     return cls(**options)

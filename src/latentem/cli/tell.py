@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -129,6 +129,8 @@ def _rate_line(result: EMResult) -> str:
     rate = result.rate
     if not isfinite(rate):
         return "EM's rate λ: not estimated, since fewer than three plain steps were needed."
+    if rate >= 1:
+        return "EM's rate λ: not yet to be told, since the last gains did not shrink."
     pace = f"EM's rate λ = {rate:.3g}: near the limit each EM step leaves that fraction of the distance."
     if _has_local(result.expectation.statistics):
         return pace

@@ -18,6 +18,7 @@ from .._typing import Array
 from ..data import ArraySource
 from ..em import RemainingGain
 from ..errors import DataError, ParameterError
+from ..families.components import Components
 from ..latents import Categorical
 from ..model import Family, LatentVariableModel, ModelParameters, Prior, check_source
 from ..result import EMResult, Status
@@ -25,7 +26,7 @@ from .components import ORDERS, sort_components
 from .equal_rows import collapse
 from .findings import examine, tell
 from .fits import Plan, best_fit
-from .inputs import read_labels, read_table, read_weights, source_of
+from .inputs import read_labels, read_table, read_weights, require_observed, source_of
 from .predicting import Predicting
 from .starting import METHODS
 from .starting_values import constrain
@@ -120,9 +121,11 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
         source = source_of(table, self, weights, known)
         self._enough_rows(n if weights is None else int(np.count_nonzero(weights)))
         model = self._model_for(source)
+        require_observed(source)
         check_source(model, source)
         self._dtype = np.float32 if getattr(table, "dtype", None) == np.float32 else np.float64
-        tasks = Tasks(self, {"X": X, "y": y, "metadata": {"sample_weight": sample_weight}})
+        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+        tasks = Tasks(self, {"X": X, "y": y, "metadata": metadata})
         self._store(best_fit(self, model, source, collapse(source), tasks), source, tasks)
         return self
 
@@ -144,6 +147,10 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
     def _model_for(self, source: ArraySource) -> LatentVariableModel:
         k = self._n_states
         family, weights = constrain(self._family(source), self.fixed, self.tied, k)
+        if self.order is not None and isinstance(self.fixed, dict):
+            raise ParameterError("fixed names components by their number here: use order=None with it")
+        if self.order is not None and isinstance(family, Components):
+            raise ParameterError("components of different families keep the order of their list; use order=None")
         if weights and self.weights_init is None:
             raise ParameterError("fixed holds 'weights' at their starting values: give those by weights_init")
         return LatentVariableModel(Categorical(k, weights), family, self.prior or Prior())
@@ -206,23 +213,17 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
     def _told(self, result: EMResult) -> None:
         tell(result)
         if not result.converged and result.status is not Status.STOPPED and self.max_iter > 0:
-            warnings.warn(
-                f"The best start did not converge; {result.status.value}", ConvergenceWarning, stacklevel=6
-            )
+            warnings.warn(f"The best start did not converge; {result.status.value}", ConvergenceWarning, stacklevel=6)
 
     def _sorted(self, result: EMResult, source: ArraySource) -> ModelParameters:
         params: ModelParameters = result.parameters
         if self.order is None:
             return params
-        if isinstance(self.fixed, dict):
-            raise ParameterError("fixed names components by their number here: use order=None with it")
         params, permutation = sort_components(result.model, params, source, self.order)
         fold = [result.model.e_step(params, batch) for batch in source]
         expectation = sum(fold[1:], fold[0])
         old = {int(k): new for new, k in enumerate(permutation)}
-        findings = tuple(
-            f if f.component is None else replace(f, component=old[f.component]) for f in result.findings
-        )
+        findings = tuple(f if f.component is None else replace(f, component=old[f.component]) for f in result.findings)
         self.result_ = replace(result, parameters=params, expectation=expectation, findings=findings)
         return params
 
@@ -230,8 +231,14 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
         return {**self._attributes(params), "_model": model, "_parameters": params}
 
     def _show(self, array: Any) -> Any:
-        """An array as a fitted attribute: in the precision of the data."""
-        return np.array(array, dtype=self._dtype)
+        """An array as a fitted attribute: in the precision of the data, where its numbers fit into that."""
+        exact = np.array(array, dtype=float)
+        if self._dtype == np.float64:
+            return exact
+        with np.errstate(over="ignore"):
+            short = exact.astype(self._dtype)
+        fits = np.all(np.isfinite(short)) and not np.any((short == 0) & (exact != 0))
+        return short if fits else exact
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

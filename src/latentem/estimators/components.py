@@ -10,6 +10,7 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..data import Source
 from ..errors import ParameterError
+from ..families.components import Components
 from ..model import LatentVariableModel, ModelParameters
 from ..models.starts import draw_pool
 from ..parameters import Parameters
@@ -46,18 +47,16 @@ def component_means(model: LatentVariableModel, params: ModelParameters, source:
     return sums / np.where(counts > 0, counts, 1.0)
 
 
-def permute(
-    model: LatentVariableModel, params: ModelParameters, source: Source, permutation: Array
-) -> ModelParameters:
+def permute(model: LatentVariableModel, params: ModelParameters, source: Source, permutation: Array) -> ModelParameters:
     """Parameters with the components rearranged.
 
     Which arrays have an axis of components is seen by comparing rough parameters for K and for K + 1 of them.
     """
     k = model.latent.n_states
+    if isinstance(model.family, Components):
+        raise ParameterError("components of different families keep the order of their list; use order=None")
     pool = draw_pool(source, np.random.default_rng(0), 100)
-    emission = _permuted(
-        params.emission, model.family.start(pool, k), model.family.start(pool, k + 1), k, permutation
-    )
+    emission = _permuted(params.emission, model.family.start(pool, k), model.family.start(pool, k + 1), k, permutation)
     return ModelParameters(replace(params.latent, weights=params.latent.weights[permutation]), emission)
 
 
@@ -69,10 +68,6 @@ def _permuted(value: Any, fewer: Any, more: Any, k: int, permutation: Array) -> 
         }
         return replace(value, **changes)
     if isinstance(value, tuple):
-        if len(fewer) != len(more):
-            raise ParameterError(
-                "the components have different families and keep the order of the list; use order=None"
-            )
         return tuple(_permuted(v, f, m, k, permutation) for v, f, m in zip(value, fewer, more, strict=True))
     before, after = np.shape(fewer), np.shape(more)
     by_component = before[:1] == (k,) and after[:1] == (k + 1,)

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from ..data import ArraySource
 from ..em import Executor, RemainingGain, iterate, run
 from ..errors import DataError
@@ -112,6 +114,11 @@ class Fits:
             for batch in self.rows:
                 self.model.e_step(start, batch)
             raise
+        except np.linalg.LinAlgError as error:
+            raise DataError(
+                "a covariance became singular in double precision: its column scales or its floor differ by more than "
+                "1e14; rescale the columns, drop dependent ones, or use reg_covar='auto'"
+            ) from error
 
     def _resume(self, start: ModelParameters, options: dict[str, Any], watchers: tuple[Any, ...]) -> Iteration | None:
         """On the same data a warm start remembers the gains before it, so that it can tell convergence."""
@@ -132,9 +139,7 @@ def best_fit(
     weight = float(rows.n_rows if rows.weights is None else rows.weights.sum())
     plan: Plan = estimator._plan(model, weight)
     executor = as_executor(plan.executor)
-    fits = Fits(
-        model, rows, distinct, plan, weight, executor, tasks, lambda params: estimator._fitted(model, params)
-    )
+    fits = Fits(model, rows, distinct, plan, weight, executor, tasks, lambda params: estimator._fitted(model, params))
     tasks.begin(plan.n_init if plan.restart_collapsed == 0 else None)
     try:
         best, gains = _best(fits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import validate_data
 
 from .._typing import Array, FloatArray
@@ -21,12 +22,13 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     Raises
     ------
     DataError
-        Text in a numeric column; the row and the column are named.
-    ValueError
-        scikit-learn's own checks: shape, number of features, their names.
+        Text in a numeric column, with its row and column; and what scikit-learn's own checks find (shape, number of
+        features, their names).
     """
     X = plain_table(X)
     tags = estimator.__sklearn_tags__().input_tags
+    if issparse(X) and not tags.sparse:
+        raise DataError(f"{type(estimator).__name__} takes no sparse input; convert it by .toarray()")
     try:
         table = validate_data(
             estimator,
@@ -37,10 +39,7 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
             ensure_all_finite=False,
         )
     except ValueError as error:
-        place = _text_place(X)
-        if place is None:
-            raise
-        raise DataError(place) from error
+        raise DataError(_text_place(X) or str(error)) from error
     if tags.positive_only:
         refuse_negative(table, type(estimator).__name__)
     if not tags.allow_nan:
@@ -76,7 +75,7 @@ def read_labels(labels: Any, n: int, n_components: int) -> Array | None:
         row = int(wrong[0])
         raise DataError(
             f"labels are numbers of components from 0 to {n_components - 1}, or -1 where unknown; "
-            f"row {row} has {given[row]!r}"
+            f"row {row} has {given[row]:g}"
         )
     return None if np.all(given == -1) else given.astype(np.intp)
 
@@ -92,6 +91,18 @@ def refuse_negative(table: Any, name: str) -> None:
         f"Negative values in data passed to {name}: row {row}, column {column} holds {dense[row, column]:g}, "
         "which its distribution cannot produce"
     )
+
+
+def require_observed(source: ArraySource) -> None:
+    """Raise where a column has no observed entry in any row of positive weight."""
+    if not source.missing:
+        return
+    seen = np.zeros(source.n_columns, bool)
+    for batch in source:
+        seen |= batch.observed[batch.unit_weights(False) > 0].any(axis=0)
+    if not seen.all():
+        name = source.names[int(np.argmin(seen))]
+        raise DataError(f"column {name!r} has no observed entry; drop it")
 
 
 def refuse_missing(table: Any, name: str) -> None:

@@ -30,7 +30,10 @@ class LatentClassAnalysis(FamilyMixture):
     _name = "categorical"
 
     def _read(self, X: Any, *, reset: bool) -> Array:
-        table = validate_data(self, plain_table(X), reset=reset, dtype=None, ensure_all_finite=False)
+        try:
+            table = validate_data(self, plain_table(X), reset=reset, dtype=None, ensure_all_finite=False)
+        except ValueError as error:
+            raise DataError(str(error)) from error
         if table.dtype.kind == "c":
             raise DataError("Complex data not supported: categories are text, whole numbers or booleans")
         columns = [_known(column) for column in table.T]

@@ -14,7 +14,6 @@ from ..errors import ParameterError
 from ..fitting import as_generator
 from ..model import LatentVariableModel, ModelParameters
 from .inputs import read_weights, source_of
-from .starting_values import held_weights
 
 
 class Predicting:
@@ -98,7 +97,7 @@ class Predicting:
     def _n_parameters(self) -> int:
         """Free parameters; held and tied ones do not count."""
         model, params = self._current()
-        return int(params.n_free) - held_weights(model.latent)
+        return int(model.conform(params).n_free)
 
     def _totals(self, X: Any, sample_weight: Any) -> tuple[float, float, float]:
         """Σ w log p(x), Σ w and Σ w Σ -r log r."""

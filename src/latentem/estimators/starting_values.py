@@ -50,15 +50,8 @@ def constrain(
     return family, tuple(int(k) for k in held)
 
 
-def held_weights(latent: Any) -> int:
-    """How many of the free weights a latent holds: all but one of them move with the others."""
-    return min(len(latent.fixed), latent.n_states - 1)
-
-
 def _masks(masks: dict[str, Any], n_components: int) -> dict[str, tuple[bool, ...]]:
-    return {
-        name: (True,) * n_components if mask is None else tuple(map(bool, mask)) for name, mask in masks.items()
-    }
+    return {name: (True,) * n_components if mask is None else tuple(map(bool, mask)) for name, mask in masks.items()}
 
 
 def check_start_weights(weights: Any, n_components: int) -> FloatArray:

@@ -1,7 +1,7 @@
 """One process-wide, reference-counted guard that holds BLAS to one thread.
 
 Chunks are small and run one to a thread; a BLAS that starts threads of its own inside them only adds waiting, and
-rounds differently.  Overlapping limits would otherwise restore each other's value and leave BLAS at one thread for good.
+rounds differently.  Overlapping limits would otherwise restore each other's value and leave BLAS at one thread.
 """
 
 from __future__ import annotations

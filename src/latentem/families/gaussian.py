@@ -151,7 +151,7 @@ class _FlooredGaussian(Family[P, Any]):
 
     def _floors(self, d: int) -> FloatArray:
         floors = np.broadcast_to(np.asarray(self.floor, float), (d,))
-        return np.maximum(floors, np.finfo(float).tiny * 1e16)
+        return np.maximum(floors, np.finfo(float).tiny)
 
     def start(self, batch: Batch, n_components: int) -> P:
         mean = weighted_column_mean(batch)
@@ -233,7 +233,7 @@ class FullGaussian(_MatrixGaussian[FullGaussianParameters]):
         scatter = _scatter_about(statistics, means) / share
         lifted, _ = kernel.floor_eigenvalues(scatter, self._floors(means.shape[1]))
         empty = (statistics.counts <= EMPTY)[:, None, None]
-        return FullGaussianParameters(means, np.where(empty, params.covariances, lifted))
+        return FullGaussianParameters(means, np.where(empty, params.covariances, kernel.keep_definite(lifted)))
 
     def _held(self, statistics: MomentStatistics, params: FullGaussianParameters) -> Array:
         return _on_floor(params.covariances, self._floors(params.means.shape[1]))
@@ -260,7 +260,7 @@ class TiedGaussian(_MatrixGaussian[TiedGaussianParameters]):
         means = _means(statistics, params.means)
         scatter = _scatter_about(statistics, means).sum(axis=0) / total
         lifted, _ = kernel.floor_eigenvalues(scatter, self._floors(means.shape[1]))
-        return TiedGaussianParameters(means, lifted)
+        return TiedGaussianParameters(means, kernel.keep_definite(lifted[None])[0])
 
     def _held(self, statistics: MomentStatistics, params: TiedGaussianParameters) -> Array:
         return _on_floor(params.covariance[None], self._floors(params.means.shape[1]))

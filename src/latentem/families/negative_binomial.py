@@ -47,6 +47,7 @@ class NegativeBinomial(LocalColumnwise[NegativeBinomialParameters]):
     size_range: tuple[float, float] = (1e-4, 1e8)
 
     support = "counts: whole numbers from 0"
+    discrete = True
 
     def __post_init__(self) -> None:
         check_range("size_range", self.size_range)

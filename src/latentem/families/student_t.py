@@ -219,7 +219,7 @@ class FullStudentT(StudentT[FullStudentTParameters]):
         means = np.where(filled[:, None], statistics.reference.point + shift, params.means)
         scatter = self._scatter(statistics, means) / np.where(filled, statistics.counts, 1.0)[:, None, None]
         lifted, _ = gaussian_kernel.floor_eigenvalues(scatter, self._floors(means.shape[1]))
-        scales = np.where(filled[:, None, None], kernel.keep_definite(lifted), params.scales)
+        scales = np.where(filled[:, None, None], gaussian_kernel.keep_definite(lifted), params.scales)
         return FullStudentTParameters(means, scales, self._maximize_dof(statistics, params))
 
     def expected_log_density(self, statistics: FullStudentTStatistics, params: FullStudentTParameters) -> float:
@@ -241,7 +241,7 @@ class FullStudentT(StudentT[FullStudentTParameters]):
     def _held(self, params: FullStudentTParameters) -> Array:
         root = np.sqrt(self._floors(params.means.shape[1]))
         values = np.linalg.eigvalsh(params.scales / np.outer(root, root))
-        singular = kernel.smallest_correlation(params.scales) <= 2 * kernel.SMALLEST_CORRELATION
+        singular = gaussian_kernel.smallest_correlation(params.scales) <= 2 * gaussian_kernel.SMALLEST_CORRELATION
         return np.asarray((values[:, 0] <= 1 + 1e-6) | singular)
 
 

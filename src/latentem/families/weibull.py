@@ -13,10 +13,8 @@ from .columnwise import weighted_column_mean
 from .local import LocalColumnwise, check_range
 
 EULER = float(np.euler_gamma)
-# Exponents beyond these stand for themselves: e^700 is the largest that a sum of columns can hold, and the derivatives
-# multiply e^600 by the squares of the shape and of the exponent.
-LARGEST_EXPONENT = 700.0
-LARGEST_LOCAL_EXPONENT = 600.0
+# Larger exponents count as this one, so that sums of columns, weights and squared shapes times its power stay finite.
+LARGEST_EXPONENT = 600.0
 # Scales are held within e^±350, so that their ratio to a value of at most 1e150 does not overflow.
 LARGEST_LOG_SCALE = 350.0
 
@@ -33,7 +31,7 @@ class WeibullParameters(Parameters):
 class Weibull(LocalColumnwise[WeibullParameters]):
     """Weibull lifetimes with shape s and scale λ: log p(x) = log s/λ + (s - 1) log x/λ - (x/λ)^s.
 
-    The M-step is one Newton step in (log s, log λ).  Log densities below -e^700 are given as -e^700.
+    The M-step is one Newton step in (log s, log λ).  Log densities below -e^600 are given as about -e^600.
 
     Attributes
     ----------
@@ -90,7 +88,7 @@ class Weibull(LocalColumnwise[WeibullParameters]):
         shape, scale = params.shapes[k], params.scales[k]
         z = _log_ratio(x, scale)
         t = shape * z
-        w = np.exp(np.minimum(t, LARGEST_LOCAL_EXPONENT))
+        w = np.exp(np.minimum(t, LARGEST_EXPONENT))
         cross = shape * (w - 1 + w * t)
         gradient = np.stack([1 + t * (1 - w), shape * (w - 1)], axis=-1)
         curvature = np.stack([t * (1 - w) - t * t * w, cross, cross, -(shape**2) * w], axis=-1)

@@ -19,8 +19,8 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 NAME = "latentem_kernels" + {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
-# No reassociation and no contraction: the same bits on every machine.  The two -fno- switches change no value; they
-# let the compiler turn comparisons into selections, without which it vectorizes little.
+# No reassociation, and no contraction unless a file asks for it: the same bits on every machine.  Two -fno- switches
+# change no value; they let the compiler turn comparisons into selections, without which it vectorizes little.
 FLAGS = ("-std=c99", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden")
 TIMEOUT = 300
 

@@ -50,5 +50,5 @@ def _smooth_compiled(
     space = np.empty(compiled.latentem_forward_backward_work(n_states, int(np.diff(bounds).max(initial=0))))
     inputs = bounds, as_doubles(initial), as_doubles(transition), log_density
     arrays = *inputs, *results, careful, space
-    compiled.latentem_forward_backward(n_states, n_rows, len(careful), *map(address, arrays))
+    compiled.latentem_forward_backward(n_states, n_rows, len(careful), *(address(array) for array in arrays))
     return np.flatnonzero(careful)

@@ -12,7 +12,9 @@ _STEP = 1e-3
 # A second difference at the step h is about (h/L)² of the function's size, L being the length over which the function
 # bends.  Wanted is h near 1e-3 L, where fourth-order differences lose least; these are the shares that will do.
 _WANTED, _SMALLEST, _LARGEST = 1e-6, 1e-9, 1e-4
-_ATTEMPTS = 24
+_ATTEMPTS, _ATTEMPTS_WHERE_FLAT = 24, 4
+_LARGEST_GROWTH = 1e9
+_NOISE = 16 * float(np.finfo(float).eps)
 
 
 def gradient(
@@ -66,10 +68,21 @@ def second_differences(function: Callable[[FloatArray], float], point: FloatArra
     return result
 
 
-def difference_steps(function: Callable[[FloatArray], float], point: FloatArray) -> FloatArray:
-    """A step for each coordinate: about 1e-3 of the length over which the function bends, whatever its unit is."""
+def difference_steps(
+    function: Callable[[FloatArray], float], point: FloatArray, guess: FloatArray | None = None
+) -> FloatArray:
+    """A step for each coordinate: about 1e-3 of the length over which the function bends, whatever its unit is.
+
+    Parameters
+    ----------
+    function : callable
+    point : (d,)
+    guess : (d,), optional
+        Where to begin; 1e-3 of max(1, |x|/10) unless given.  A coordinate along which the function is flat keeps it.
+    """
     here = function(point)
-    return np.array([_fitting_step(function, point, i, h, here) for i, h in enumerate(_default_steps(point))])
+    first = _default_steps(point) if guess is None else guess
+    return np.array([_fitting_step(function, point, i, h, here) for i, h in enumerate(first)])
 
 
 def _default_steps(point: FloatArray) -> FloatArray:
@@ -77,24 +90,27 @@ def _default_steps(point: FloatArray) -> FloatArray:
 
 
 def _fitting_step(
-    function: Callable[[FloatArray], float], point: FloatArray, i: int, h: float, here: float
+    function: Callable[[FloatArray], float], point: FloatArray, i: int, first: float, here: float
 ) -> float:
-    """The step at which the second difference has a fitting share of the function's size; `h` where it is flat."""
-    usable = 0.0
+    """The step at which the second difference has a fitting share of the function's size."""
+    h, usable, flat = first, 0.0, 0
     for _ in range(_ATTEMPTS):
-        ends = (function(_moved(point, i, 2 * h)), function(_moved(point, i, -2 * h)))
+        ends = np.array([function(_moved(point, i, 2 * h)), function(_moved(point, i, -2 * h))])
         if not np.all(np.isfinite(ends)):
             if usable:
-                return usable
+                break
             h *= 0.1
             continue
+        size = max(abs(here), *np.abs(ends))
+        share = 0.25 * abs(ends.sum() - 2 * here) / size if size > 0 else 0.0
+        flat += bool(np.all(np.abs(ends - here) <= _NOISE * size))
+        if flat > _ATTEMPTS_WHERE_FLAT:
+            return first
         usable = h
-        size = max(abs(here), abs(ends[0]), abs(ends[1]))
-        bend = 0.25 * abs(ends[0] + ends[1] - 2 * here)
-        if ends[0] == here == ends[1] or _SMALLEST * size <= bend <= _LARGEST * size:
-            return h
-        h *= min(30.0, max(1e-3, (_WANTED * size / bend) ** 0.5)) if bend > 0 else 30.0
-    return usable or h
+        if _SMALLEST <= share <= _LARGEST or h >= _LARGEST_GROWTH * first:
+            break
+        h *= min(30.0, max(1e-3, (_WANTED / share) ** 0.5)) if share > 0 else 30.0
+    return float(usable or h)
 
 
 def _moved(point: FloatArray, index: int, by: float) -> FloatArray:

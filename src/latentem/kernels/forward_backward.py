@@ -64,7 +64,7 @@ def _loses_mass(
     """Whether a state that can be reached at some time has a mass too small to be represented."""
     reached = np.vstack([initial > 0, (forward[:-1] > 0).astype(float) @ (transition > 0) > 0])
     small = forward * scales[:, None] < SMALLEST_MASS
-    return bool(np.any(reached & small & (log_density.T > -np.inf)))
+    return bool(np.any(reached & small & (-np.inf < log_density.T)))
 
 
 def _backward(transition: FloatArray, emission: FloatArray, scales: FloatArray) -> FloatArray:

@@ -18,6 +18,8 @@ from .products import expected_sums, weighted_sums
 
 LARGEST_TERMS = 2e4
 LOG_2PI = float(np.log(2 * np.pi))
+# Below this, correlations cannot be told from singular ones in float64.
+SMALLEST_CORRELATION = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +171,26 @@ def floor_eigenvalues(scatter: FloatArray, floor: FloatArray) -> tuple[FloatArra
     lifted = (vectors * np.maximum(values, 1.0)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
     lifted = 0.5 * (lifted + np.swapaxes(lifted, -1, -2)) * np.outer(root, root)
     return np.where(held[..., None, None], lifted, scatter), held
+
+
+def keep_definite(scales: FloatArray) -> FloatArray:
+    """Positive definite also in floating point: where the floor is lost beside the largest eigenvalue (columns that are
+    multiples of one another), the eigenvalues of the correlations are lifted to `SMALLEST_CORRELATION`."""
+    root = np.sqrt(np.diagonal(scales, axis1=1, axis2=2))
+    outer = root[:, :, None] * root[:, None, :]
+    values, vectors = np.linalg.eigh(scales / outer)
+    singular = values[:, 0] < SMALLEST_CORRELATION
+    if not singular.any():
+        return scales
+    lifted = (vectors * np.maximum(values, SMALLEST_CORRELATION)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
+    lifted = 0.5 * (lifted + np.swapaxes(lifted, 1, 2)) * outer
+    return np.where(singular[:, None, None], lifted, scales)
+
+
+def smallest_correlation(scales: FloatArray) -> FloatArray:
+    """The smallest eigenvalue of each correlation matrix, (K,)."""
+    root = np.sqrt(np.diagonal(scales, axis1=1, axis2=2))
+    return np.asarray(np.linalg.eigvalsh(scales / (root[:, :, None] * root[:, None, :]))[:, 0])
 
 
 def _centred_log_density(x: FloatArray, plan: GaussianPlan, k: int) -> FloatArray:

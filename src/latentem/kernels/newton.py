@@ -15,6 +15,8 @@ Gradient = Callable[[FloatArray], FloatArray]
 # Differences of a function that is accurate to a few units in the last place are off by this many of them.
 _NOISE = 16 * float(np.finfo(float).eps)
 _FLATTEST = 1e-9
+# Second differences at a step this many times longer lose less to rounding, and the Hessian need not be as accurate.
+_WIDER = 8.0
 # The longest Newton step of a coordinate: in difference steps, which are about 1e-3 of the length over which the
 # function bends, or in units of max(1, |x|/10), whichever is longer.
 _LONGEST_IN_STEPS, _LONGEST = 3e3, 3.0
@@ -55,9 +57,9 @@ def maximize_smooth(
     first = value = safe(start)
     if not np.isfinite(value):
         raise ValueError(f"the function to maximize is {value} at the start")
-    point = start
+    point, steps = start, None
     for _ in range(max_iter if len(start) else 0):
-        steps = difference_steps(safe, point)
+        steps = difference_steps(safe, point, steps)
         slope = steps * (central_gradient(safe, point, steps) if gradient is None else gradient(point))
         if np.all(np.abs(slope) <= _NOISE * abs(value)):
             break
@@ -88,7 +90,8 @@ def _curvature(safe: Function, gradient: Gradient | None, point: FloatArray, ste
     """The Hessian in coordinates measured in steps; entries that cannot be had count as zero."""
     with np.errstate(invalid="ignore"):
         if gradient is None:
-            hessian = second_differences(safe, point, steps)
+            hessian = second_differences(safe, point, _WIDER * steps) / _WIDER**2
+            hessian = hessian if np.all(np.isfinite(hessian)) else second_differences(safe, point, steps)
         else:
             hessian = jacobian(gradient, point, steps) * steps * steps[:, None]
     return np.where(np.isfinite(hessian), 0.5 * (hessian + hessian.T), 0.0)

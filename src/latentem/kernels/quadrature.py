@@ -9,7 +9,7 @@ import numpy as np
 from .._typing import FloatArray
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
-_ROUNDS = 60
+_ROUNDS, _MOST_OPEN = 60, 512
 
 
 def log_integral(
@@ -18,7 +18,8 @@ def log_integral(
     """log ∫ exp(g(u)) du from the first edge to the last.
 
     Every panel between two edges is compared with its two halves and halved again where they differ by more than
-    `tolerance` of the whole; all panels of a round are evaluated in one call.
+    `tolerance` of the whole; all panels of a round are evaluated in one call.  An integrand that is too rough for 512
+    panels at a time is left at the accuracy that it has.
 
     Parameters
     ----------
@@ -47,7 +48,8 @@ def log_integral(
         finer = np.logaddexp(left, right)
         open_ = np.abs(np.exp(finer - total) - np.exp(whole - total)) > tolerance
         settled.append(finer[~open_])
-        if not open_.any():
+        if not open_.any() or open_.sum() > _MOST_OPEN:
+            settled.append(finer[open_])
             break
         low, high = np.concatenate([low[open_], middle[open_]]), np.concatenate([middle[open_], high[open_]])
         whole = np.concatenate([left[open_], right[open_]])

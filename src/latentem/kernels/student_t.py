@@ -17,8 +17,6 @@ from .stirling import digamma_minus_log, log_minus_excess, log_peak, xlogx_minus
 
 # Distances beyond are taken for this one: the squares that lead to them may overflow.
 LARGEST_DISTANCE = 1e280
-# Of a correlation matrix: below, its Cholesky factor is rounding error.
-SMALLEST_CORRELATION = 1e-13
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,26 +159,6 @@ def axes_moments(
         weighted = y * w[:, None]
         first[k], second[k] = weighted.sum(axis=0), np.einsum("nd,nd->d", weighted, y)
     return first, second
-
-
-def keep_definite(scales: FloatArray) -> FloatArray:
-    """Positive definite also in floating point: where the floor is lost beside the largest eigenvalue (columns that are
-    multiples of one another), the eigenvalues of the correlations are lifted to `SMALLEST_CORRELATION`."""
-    root = np.sqrt(np.diagonal(scales, axis1=1, axis2=2))
-    outer = root[:, :, None] * root[:, None, :]
-    values, vectors = np.linalg.eigh(scales / outer)
-    singular = values[:, 0] < SMALLEST_CORRELATION
-    if not singular.any():
-        return scales
-    lifted = (vectors * np.maximum(values, SMALLEST_CORRELATION)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
-    lifted = 0.5 * (lifted + np.swapaxes(lifted, 1, 2)) * outer
-    return np.where(singular[:, None, None], lifted, scales)
-
-
-def smallest_correlation(scales: FloatArray) -> FloatArray:
-    """The smallest eigenvalue of each correlation matrix, (K,)."""
-    root = np.sqrt(np.diagonal(scales, axis1=1, axis2=2))
-    return np.asarray(np.linalg.eigvalsh(scales / (root[:, :, None] * root[:, None, :]))[:, 0])
 
 
 def _log_constant(b: FloatArray, a: FloatArray) -> FloatArray:

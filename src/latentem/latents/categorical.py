@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -18,9 +18,33 @@ from ..statistics import Statistics
 
 @dataclass(frozen=True)
 class CategoricalParameters(Parameters):
-    """Weights π, shape (K,)."""
+    """Weights π, shape (K,).
+
+    Weights of the states in `fixed` are held: they are no free parameters, and the others share what they leave.
+    """
 
     weights: FloatArray = parameter(Simplex())
+    fixed: tuple[int, ...] = ()
+
+    @property
+    def n_free(self) -> int:
+        return max(0, int(self._free.sum()) - 1)
+
+    def flatten(self) -> FloatArray:
+        free = self.weights[self._free]
+        return Simplex().flatten(free / (free.sum() or 1.0)) if len(free) else np.empty(0)
+
+    def unflatten(self, vector: FloatArray) -> CategoricalParameters:
+        if np.shape(vector) != (self.n_free,):
+            raise ParameterError(f"expected a vector of {self.n_free} free parameters, got shape {np.shape(vector)}")
+        weights, free = np.array(self.weights, float), self._free
+        if free.any():
+            weights[free] = Simplex().unflatten(vector, (int(free.sum()),)) * (1.0 - weights[~free].sum())
+        return replace(self, weights=weights)
+
+    @property
+    def _free(self) -> Array:
+        return ~np.isin(np.arange(len(self.weights)), self.fixed)
 
 
 @dataclass(frozen=True)
@@ -47,9 +71,14 @@ class Categorical(Latent[CategoricalParameters, CategoricalStatistics]):
     def __post_init__(self) -> None:
         if self.n_states < 1:
             raise ParameterError(f"a Categorical needs at least one state, got {self.n_states}")
+        if not set(self.fixed) <= set(range(self.n_states)):
+            raise ParameterError(f"fixed must name states from 0 to {self.n_states - 1}, got {self.fixed}")
 
     def start(self) -> CategoricalParameters:
-        return CategoricalParameters(np.full(self.n_states, 1.0 / self.n_states))
+        return CategoricalParameters(np.full(self.n_states, 1.0 / self.n_states), self.fixed)
+
+    def conform(self, params: CategoricalParameters) -> CategoricalParameters:
+        return replace(params, fixed=self.fixed)
 
     def posterior(
         self, log_density: FloatArray, batch: Batch, params: CategoricalParameters
@@ -64,7 +93,7 @@ class Categorical(Latent[CategoricalParameters, CategoricalStatistics]):
 
     def maximize(self, statistics: CategoricalStatistics, params: CategoricalParameters) -> CategoricalParameters:
         held = np.isin(np.arange(self.n_states), self.fixed)
-        return CategoricalParameters(maximize_simplex(statistics.counts, params.weights, held))
+        return replace(params, weights=maximize_simplex(statistics.counts, params.weights, held))
 
     def expected_log_density(self, statistics: CategoricalStatistics, params: CategoricalParameters) -> float:
         return expected_log_simplex(statistics.counts, params.weights)

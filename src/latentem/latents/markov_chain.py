@@ -64,7 +64,8 @@ class MarkovChain(Latent[MarkovChainParameters, MarkovChainStatistics]):
     def statistics(self, posterior: Posterior, batch: Batch) -> MarkovChainStatistics:
         weights = batch.unit_weights(per_group=True)
         first = posterior.probabilities[:, batch.group_offsets[:-1]]
-        return MarkovChainStatistics(first @ weights, np.einsum("g,gjk->jk", weights, posterior.pairs))
+        assert posterior.pairs is not None
+        return MarkovChainStatistics(first @ weights, np.tensordot(weights, posterior.pairs, 1))
 
     def maximize(self, statistics: MarkovChainStatistics, params: MarkovChainParameters) -> MarkovChainParameters:
         return MarkovChainParameters(

@@ -50,7 +50,7 @@ def draw_bic(table: Iterable[Candidate], ax: Any = None) -> Any:
     if not all(candidate.converged for candidate in candidates):
         ax.plot([], [], "o", markerfacecolor="white", markeredgecolor=INK, label="not converged")
     best = min(candidates, key=lambda candidate: candidate.bic)
-    ax.plot(best.n_components, best.bic, "o", markersize=15, markerfacecolor="none", markeredgecolor=INK, label="smallest")
+    ax.plot(best.n_components, best.bic, "o", ms=15, markerfacecolor="none", markeredgecolor=INK, label="smallest")
     ax.set_xticks(sorted({candidate.n_components for candidate in candidates}))
     ax.set_xlabel("components")
     ax.set_ylabel("BIC (smaller is better)")

@@ -79,7 +79,8 @@ class _Picture:
             raise ParameterError(f"expected a fitted estimator or an EMResult, got {type(fitted).__name__}")
         values = _table(X)
         if names is None:
-            names = getattr(fitted, "feature_names_in_", getattr(X, "columns", [f"x{j}" for j in range(values.shape[1])]))
+            seen = getattr(fitted, "feature_names_in_", getattr(X, "columns", getattr(X, "names", None)))
+            names = [f"x{j}" for j in range(values.shape[1])] if seen is None else seen
         batch = Batch(values, missing=bool(np.isnan(values).any()))
         posterior = result.model.infer(result.parameters, batch)[0].probabilities
         weights = getattr(result.parameters.latent, "weights", posterior.mean(axis=1))
@@ -216,10 +217,18 @@ def _spreads(emission: Any) -> FloatArray:
     return np.asarray(axes[:, :, None] * np.eye(d))
 
 
+def _degrees_of_freedom(picture: _Picture) -> FloatArray:
+    """(K,): those of Student's t, infinite for normal components."""
+    family: Any = picture.model.family
+    if hasattr(family, "degrees_of_freedom"):
+        return np.asarray(family.degrees_of_freedom(picture.parameters.emission))
+    return np.full(picture.n_components, np.inf)
+
+
 def _draw_ellipses(ax: Any, picture: _Picture, columns: tuple[int, ...]) -> None:
     emission = picture.parameters.emission
     spreads = _spreads(emission)[np.ix_(range(picture.n_components), columns, columns)]
-    degrees = np.broadcast_to(np.reshape(getattr(emission, "dof", np.inf), -1), (picture.n_components,))
+    degrees = _degrees_of_freedom(picture)
     turn = np.linspace(0, 2 * np.pi, 200)
     circle = np.stack([np.cos(turn), np.sin(turn)])
     for k, mean in enumerate(emission.means[:, columns]):

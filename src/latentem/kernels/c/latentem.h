@@ -2,7 +2,7 @@
  *
  * Plain C99 and a plain C interface: 64-bit integers, contiguous arrays of doubles in row-major order, no allocation,
  * no global state.  Built without reassociation and without contraction, so that every machine computes the same bits
- * whatever the width of its vectors.
+ * whatever the width of its vectors (products.c is the exception and says so).
  */
 #ifndef LATENTEM_H
 #define LATENTEM_H

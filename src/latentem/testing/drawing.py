@@ -1,0 +1,73 @@
+"""Data for the checks: drawn from a family's own `sample`, spoiled with holes, cut into units."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from .._typing import Array, FloatArray
+from ..data import Batch
+from ..model import Family
+
+GROUP_LENGTH = 4
+
+
+def draw(
+    family: Family[Any, Any], params: Any, n_components: int, rng: np.random.Generator, n_units: int = 36
+) -> tuple[Batch, Array]:
+    """A batch drawn from the family's own `sample`, and the component of each unit (they take turns).
+
+    Where the unit is a group, every group has four rows.  The arrays are read-only.
+    """
+    states = np.arange(n_units) % n_components
+    if not family.per_group:
+        return Batch(frozen(family.sample(params, states, rng))), states
+    groups = [family.sample(params, np.full(GROUP_LENGTH, state), rng) for state in states]
+    return Batch(frozen(np.concatenate(groups)), offsets=np.arange(n_units + 1) * GROUP_LENGTH), states
+
+
+def with_holes(batch: Batch, rng: np.random.Generator, share: float = 0.3) -> Batch:
+    """The batch with a share of its entries missing, at random."""
+    values = np.where(rng.random(batch.values.shape) < share, np.nan, batch.values)
+    return replace(batch, values=frozen(values), missing=True, memo={})
+
+
+def take(batch: Batch, start: int, stop: int, per_group: bool) -> Batch:
+    """Units `start` to `stop` of a batch: rows, or groups."""
+    rows, offsets = slice(start, stop), None
+    if per_group:
+        rows = slice(*batch.group_offsets[[start, stop]])
+        offsets = batch.group_offsets[start : stop + 1] - batch.group_offsets[start]
+    weights = None if batch.weights is None else batch.weights[rows]
+    labels = None if batch.labels is None else batch.labels[rows]
+    return Batch(batch.values[rows], weights, labels, offsets, batch.first_row, batch.missing)
+
+
+def fresh(batch: Batch) -> Batch:
+    """The batch without memory of what it was asked."""
+    return replace(batch, memo={})
+
+
+def frozen(values: FloatArray) -> FloatArray:
+    """A read-only copy."""
+    values = np.array(values, dtype=float)
+    values.flags.writeable = False
+    return values
+
+
+def concatenated(parts: list[Batch], per_group: bool) -> Batch:
+    """One batch of several, each a group of its own where the unit is the group."""
+    offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]) if per_group else None
+    return Batch(np.concatenate([part.values for part in parts]), offsets=offsets, missing=parts[0].missing)
+
+
+def one_hot(states: Array, k: int) -> FloatArray:
+    """(K, n): 1 where a state is, else 0."""
+    return (np.arange(k)[:, None] == np.asarray(states)).astype(float)
+
+
+def certain(states: Array, k: int) -> FloatArray:
+    """Log densities that leave one state possible in each column."""
+    return np.where(one_hot(states, k) > 0, 0.0, -np.inf)

@@ -1,0 +1,94 @@
+"""Latent class analysis of four tables of response patterns with their frequencies (R poLCA)."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from reference.cases import Case, case, fit_tightly, start, within
+
+from latentem.execution import Serial
+from latentem.families.categorical import CategoricalColumns, CategoryParameters, ColumnProbabilities
+from latentem.fitting import fit
+from latentem.latents import Categorical
+from latentem.model import LatentVariableModel
+
+CLASSES = [
+    *(("lca_carcinoma", k) for k in (1, 2, 3, 4)),
+    *(("lca_values", k) for k in (1, 2, 3)),
+    *(("lca_cheating", k) for k in (1, 2)),
+    *(("lca_gss82", k) for k in (1, 2, 3)),
+]
+# These have one response pattern for each free parameter, or nearly: a ridge on which EM takes thousands of steps.
+FREE_STARTS = [pair for pair in CLASSES if pair != ("lca_values", 3)]
+ROUNDED = "start_to_reach_it_(rounded_solution)"
+
+
+@cache
+def table(name: str) -> tuple[Case, np.ndarray, np.ndarray, CategoricalColumns]:
+    """The case, its patterns coded from 0, their frequencies, and the family with as many categories as there are."""
+    known = case(name)
+    items = tuple(known.expected["classes_1"]["probs"])
+    x = known.columns(*items) - 1
+    return known, x, known.columns("freq")[:, 0], CategoricalColumns(tuple(int(top) + 1 for top in x.max(axis=0)))
+
+
+def begin_at(shares: Any, probabilities: Any, added: float = 0.0) -> Any:
+    """A start at a published solution; printed digits are made to add to one, and `added` keeps zeros open."""
+    columns = [np.asarray(column, float) + added for column in probabilities]
+    shares = np.atleast_1d(np.asarray(shares, float))
+    parts = (ColumnProbabilities(column / column.sum(axis=1, keepdims=True)) for column in columns)
+    return start(shares / shares.sum(), CategoryParameters(tuple(parts)))
+
+
+@pytest.mark.parametrize(("name", "k"), CLASSES)
+def test_the_published_solution_is_a_maximum_of_the_same_height(name, k):
+    known, x, freq, family = table(name)
+    expected, tolerance = known.expected[f"classes_{k}"], known.tolerance
+    begin = begin_at(expected["P"], expected["probs"].values())
+    result = fit_tightly(LatentVariableModel(Categorical(k), family), x, sample_weight=freq, parameters=begin)
+    same = within(tolerance["probabilities"])
+    assert result.log_likelihood == pytest.approx(expected["loglik"], abs=tolerance["loglik"], rel=0)
+    assert result.n_parameters == expected["npar"]
+    assert result.aic == pytest.approx(expected["aic"], abs=2 * tolerance["loglik"], rel=0)
+    assert result.bic == pytest.approx(expected["bic"], abs=2 * tolerance["loglik"], rel=0)
+    same(result.parameters.latent.weights, np.atleast_1d(expected["P"]))
+    for column, published in zip(result.parameters.emission.columns, expected["probs"].values(), strict=True):
+        same(column.probabilities, published)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("name", "k"), FREE_STARTS)
+def test_free_starts_reach_at_least_the_published_maximum(name, k, seed):
+    known, x, freq, family = table(name)
+    options = {"init": "random", "n_init": 8, "tol": 1e-7, "max_iter": 5000, "acceleration": "squarem", "executor": Serial()}
+    result = fit(LatentVariableModel(Categorical(k), family), x, sample_weight=freq, random_state=seed, **options)
+    assert result.converged
+    assert result.log_likelihood >= known.expected[f"classes_{k}"]["loglik"] - known.tolerance["loglik"]
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_each_of_the_five_maxima_is_reached_from_its_rounded_solution(number):
+    known, x, freq, family = table("lca_gss82")
+    expected = known.expected["classes_3"]["stationary_values_found_here"][number]
+    begin = begin_at(expected[ROUNDED]["pi"], expected[ROUNDED]["probs"], added=1e-3)
+    result = fit_tightly(LatentVariableModel(Categorical(3), family), x, sample_weight=freq, parameters=begin)
+    assert result.log_likelihood == pytest.approx(expected["loglik"], abs=known.tolerance["loglik"], rel=0)
+    shares = np.sort(result.parameters.latent.weights)[::-1]
+    within(known.tolerance["probabilities"])(shares, expected["class_shares"])
+    height, _, published = known.record["published"]["classes_3_local_maxima_of_500_runs"][number]
+    assert result.log_likelihood == pytest.approx(height, abs=5.1e-4, rel=0)
+    within(2e-3)(shares, np.sort(published)[::-1])
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_both_maxima_of_three_carcinoma_classes_are_reached(number):
+    known, x, freq, family = table("lca_carcinoma")
+    expected = known.expected["classes_3"]["stationary_values_found_here"][number]
+    begin = begin_at(expected[ROUNDED]["pi"], expected[ROUNDED]["probs"])
+    result = fit_tightly(LatentVariableModel(Categorical(3), family), x, sample_weight=freq, parameters=begin)
+    assert result.log_likelihood == pytest.approx(expected["loglik"], abs=known.tolerance["loglik"], rel=0)
+    shares = np.sort(result.parameters.latent.weights)[::-1]
+    within(known.tolerance["probabilities"])(shares, expected["class_shares"])

@@ -1,0 +1,43 @@
+"""Cholera in an Indian village (McKendrick 1926): the number of cases in a house, houses without any left out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from reference.cases import case, fit_tightly, start
+
+from latentem.families.poisson import Poisson, PoissonParameters
+from latentem.families.truncated import Truncated, TruncatedParameters
+from latentem.latents import Categorical
+from latentem.model import LatentVariableModel
+
+KNOWN = case("truncated_poisson_mckendrick_cholera")
+CASES, HOUSES = KNOWN.columns("cases_in_household", "households").T
+SEEN = CASES > 0
+MODEL = LatentVariableModel(Categorical(1), Truncated(Poisson(), low=1))
+
+
+@pytest.fixture(scope="module")
+def result():
+    mean = HOUSES[SEEN] @ CASES[SEEN] / HOUSES[SEEN].sum()
+    begin = start(1.0, TruncatedParameters(PoissonParameters(np.array([[mean]]))))
+    return fit_tightly(MODEL, CASES[SEEN], sample_weight=HOUSES[SEEN], parameters=begin)
+
+
+def test_the_rate_is_that_of_mckendrick_s_em(result):
+    found = result.parameters.emission.base.rates[0, 0]
+    assert found == pytest.approx(KNOWN.expected["lambda"], abs=KNOWN.tolerance["lambda"], rel=0)
+    assert result.log_likelihood == pytest.approx(KNOWN.expected["loglik_truncated"], abs=1e-9, rel=0)
+
+
+def test_so_is_the_number_of_houses_that_escaped(result):
+    """Houses seen, times the odds of no case."""
+    log_seen = Truncated(Poisson(), low=1).log_mass(result.parameters.emission)[0]
+    total = HOUSES[SEEN].sum() / np.exp(log_seen)
+    assert total == pytest.approx(KNOWN.expected["N_total"], abs=1e-7, rel=0)
+    assert total - HOUSES[SEEN].sum() == pytest.approx(KNOWN.expected["zero_class_imputed"], abs=1e-7, rel=0)
+
+
+def test_without_a_start_the_same_maximum_is_found(result):
+    free = fit_tightly(MODEL, CASES[SEEN], sample_weight=HOUSES[SEEN])
+    assert free.log_likelihood == pytest.approx(result.log_likelihood, abs=1e-10, rel=0)
