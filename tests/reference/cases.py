@@ -1,7 +1,7 @@
 """Reference cases: a data set, a model, and values that others published or computed.
 
-A case is a folder with `case.json` and `data.csv`.  Those that may be copied are in `data/`, with their source; the others are
-read from `../shared/reference` beside the repository, and their tests are skipped where that is absent.
+A case is a folder with `case.json` and `data.csv`.  Those that may be copied are in `data/`, with their source; others
+are read from `../shared/reference` beside the repository, and their tests are skipped where that is absent.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def case(name: str) -> Case:
     for home in (COPIED, BESIDE):
         if (home / name / "case.json").is_file():
             return Case(home / name)
-    pytest.skip(f"the data of {name} are not ours to distribute; the test reads them from {BESIDE}, where they are absent")
+    pytest.skip(f"the data of {name} are not ours to distribute, and they are not in {BESIDE}")
 
 
 def start(weights: Any, emission: Any) -> ModelParameters:
@@ -89,6 +89,11 @@ def log_likelihoods(steps: list[Iteration]) -> np.ndarray:
 def one_hot(labels: Any, n_states: int) -> np.ndarray:
     """(n, K) responsibilities of a hard partition into classes numbered from 0."""
     return np.eye(n_states)[np.asarray(labels, int).ravel()]
+
+
+def near(expected: float, tolerance: float) -> Any:
+    """Equal to a number within an absolute tolerance."""
+    return pytest.approx(expected, abs=tolerance, rel=0)
 
 
 def within(tolerance: float, relative: bool = False) -> Callable[..., None]:

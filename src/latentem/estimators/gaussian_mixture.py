@@ -180,9 +180,7 @@ class GaussianMixture(Mixture):
         return values
 
     def _start_covariances(self) -> FloatArray:
-        precisions = check_precisions(
-            self.precisions_init, self.covariance_type, self._n_states, self.n_features_in_
-        )
+        precisions = check_precisions(self.precisions_init, self.covariance_type, self._n_states, self.n_features_in_)
         matrices = self.covariance_type in ("full", "tied")
         return np.asarray(np.linalg.inv(precisions) if matrices else 1.0 / precisions)
 
@@ -279,4 +277,3 @@ def lift(covariances: FloatArray, covariance_type: str, family: Any) -> FloatArr
         return np.maximum(covariances, floors)
     lifted, _ = floor_eigenvalues(covariances.reshape(-1, *shape[-2:]), floors)
     return np.asarray(lifted).reshape(shape)
-

@@ -67,9 +67,7 @@ class Tasks:
     def close(self, context: Any, attributes: Callable[[], dict[str, Any]]) -> bool:
         """A start or an iteration ends; whether a callback asks to stop."""
         return bool(
-            context.call_on_fit_task_end(
-                estimator=self.estimator, **self.data, reconstruction_attributes=attributes
-            )
+            context.call_on_fit_task_end(estimator=self.estimator, **self.data, reconstruction_attributes=attributes)
         )
 
 
