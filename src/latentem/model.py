@@ -22,6 +22,9 @@ from .statistics import Expectation, Statistics
 P = TypeVar("P", bound=Parameters)
 S = TypeVar("S", bound=Statistics)
 
+# The terms that a log density is the sum of: larger than their sum, and never much smaller than this.
+SMALLEST_TERMS = 16.0
+
 
 @dataclass(frozen=True)
 class Posterior:
@@ -283,7 +286,7 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics]):
                 self.family.statistics(batch.without_labels(), posterior, params.emission),
             ),
             log_likelihood=float(weights @ log_likelihood),
-            magnitude=float(weights @ np.maximum(1.0, np.abs(log_likelihood))),
+            magnitude=float(weights @ (SMALLEST_TERMS + np.abs(log_likelihood))),
             weight=float(weights.sum()),
         )
 

@@ -14,8 +14,8 @@ from latentem.io.model_files import load_with_notes
 TWO = ["--columns", "eruptions,waiting"]
 GAUSSIAN = ["gaussian-mixture", "faithful", *TWO, "-k", "2"]
 
-# For each option: the command without it, what is added, and what that must change: the model ("parameters", the "start"
-# alone, "options" kept in it), what is printed ("output"), or the file that is written.
+# For each option: the command without it, what is added, and what that must change: the estimates ("parameters"), the
+# "options" or "notes" kept with the model, or what is printed ("output").
 CASES = {
     "components": (GAUSSIAN, ["-k", "3"], "parameters"),
     "criterion": ([*GAUSSIAN, "-k", "1..3"], ["--criterion", "icl"], "output"),
@@ -169,7 +169,8 @@ def test_every_model_fits_some_file_predicts_and_is_shown(cli, tmp_path, name):
     }.get(name, rng.integers(1, 9, (40, 2)))
     data, path = tmp_path / "d.parquet", tmp_path / "m.latentem"
     latentem.io.write_table(data, {f"c{j}": column for j, column in enumerate(columns.T)})
-    fitted = cli("fit", name, data, "-k", "2", "--max-iter", "30", "--output", path, "--assignments", tmp_path / "a.csv")
+    written = ["--output", path, "--assignments", tmp_path / "a.csv"]
+    fitted = cli("fit", name, data, "-k", "2", "--max-iter", "30", *written)
     assert fitted.exit_code in (0, 1), fitted.output
     predicted = cli("predict", path, data, "--output", tmp_path / "p.csv")
     assert predicted.exit_code == 0, predicted.output

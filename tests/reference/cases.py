@@ -26,7 +26,7 @@ from latentem.model import ModelParameters
 from latentem.result import EMResult, Iteration
 
 COPIED = Path(__file__).parent / "data"
-BESIDE = Path(__file__).parents[3] / "shared" / "reference"
+BESIDE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from reference.cases import case, em_steps, fit_tightly, log_likelihoods, near, within, Case
+from reference.cases import Case, case, em_steps, fit_tightly, log_likelihoods, near, within
 
 from latentem.data import ArraySource, Batch
 from latentem.execution import Serial

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference.cases import case, fit_tightly, near, one_hot, within, Case
+from reference.cases import Case, case, fit_tightly, near, one_hot, within
 
 from latentem.execution import Serial
 from latentem.families.constrained import Constrained

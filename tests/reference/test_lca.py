@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from reference.cases import case, fit_tightly, near, start, within, Case
+from reference.cases import Case, case, fit_tightly, near, start, within
 
 from latentem.execution import Serial
 from latentem.families.categorical import CategoricalColumns, CategoryParameters, ColumnProbabilities
@@ -21,7 +21,7 @@ CLASSES = [
     *(("lca_cheating", k) for k in (1, 2)),
     *(("lca_gss82", k) for k in (1, 2, 3)),
 ]
-# These have one response pattern for each free parameter, or nearly: a ridge on which EM takes thousands of steps.
+# Three classes of values have as many parameters as there are patterns less two: a ridge that takes thousands of steps.
 FREE_STARTS = [pair for pair in CLASSES if pair != ("lca_values", 3)]
 ROUNDED = "start_to_reach_it_(rounded_solution)"
 

@@ -30,6 +30,7 @@ from .inputs import read_labels, read_table, read_weights, require_observed, sou
 from .predicting import Predicting
 from .starting import METHODS
 from .starting_values import constrain
+from .undoing import unchanged_on_error
 from .watching import CallbackSupportMixin, Tasks, with_callbacks
 
 
@@ -115,18 +116,19 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
         DataError
             Data that cannot come from the model; row and column are named.
         """
-        table = self._read(X, reset=True)
-        n = table.shape[0]
-        weights, known = read_weights(sample_weight, n), read_labels(labels, n, self._n_states)
-        source = source_of(table, self, weights, known)
-        self._enough_rows(n if weights is None else int(np.count_nonzero(weights)))
-        model = self._model_for(source)
-        require_observed(source)
-        check_source(model, source)
-        self._dtype = np.float32 if getattr(table, "dtype", None) == np.float32 else np.float64
-        metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
-        tasks = Tasks(self, {"X": X, "y": y, "metadata": metadata})
-        self._store(best_fit(self, model, source, collapse(source), tasks), source, tasks)
+        with unchanged_on_error(self):
+            table = self._read(X, reset=True)
+            n = table.shape[0]
+            weights, known = read_weights(sample_weight, n), read_labels(labels, n, self._n_states)
+            source = source_of(table, self, weights, known)
+            self._enough_rows(n if weights is None else int(np.count_nonzero(weights)))
+            model = self._model_for(source)
+            require_observed(source)
+            check_source(model, source)
+            self._dtype = np.float32 if getattr(table, "dtype", None) == np.float32 else np.float64
+            metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
+            tasks = Tasks(self, {"X": X, "y": y, "metadata": metadata})
+            self._store(best_fit(self, model, source, collapse(source), tasks), source, tasks)
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None) -> Array:

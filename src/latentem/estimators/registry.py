@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass, fields
 from importlib import import_module
 from typing import Any
 
@@ -57,7 +57,11 @@ def family_named(name: str, **options: Any) -> Family[Any, Any]:
     if name not in ENTRIES:
         raise ParameterError(f"there is no family {name!r}; there are {', '.join(sorted(ENTRIES))}")
     module, kind = ENTRIES[name].place.split(".")
-    family: Family[Any, Any] = getattr(import_module(f"..families.{module}", __package__), kind)(**options)
+    make = getattr(import_module(f"..families.{module}", __package__), kind)
+    lacking = [field.name for field in fields(make) if field.default is MISSING and field.name not in options]
+    if lacking:
+        raise ParameterError(f"the family {name!r} needs {', '.join(lacking)}; give the family itself, {kind}(…)")
+    family: Family[Any, Any] = make(**options)
     return family
 
 

@@ -194,8 +194,7 @@ class _MatrixGaussian(_FlooredGaussian[P]):
         return batch.once(("products", plan), lambda: product_features(batch.values, plan.centre))
 
     def admissible(self, params: Any) -> bool:
-        root = np.sqrt(self._floors(params.means.shape[1]))
-        return bool(np.all(np.linalg.eigvalsh(params.covariances / np.outer(root, root)) >= 1 - 1e-6))
+        return kernel.above_floor(params.covariances, self._floors(params.means.shape[1]))
 
     def expected_log_density(self, statistics: MomentStatistics, params: Any) -> float:
         plan = params.plan
@@ -231,12 +230,12 @@ class FullGaussian(_MatrixGaussian[FullGaussianParameters]):
         means = _means(statistics, params.means)
         share = np.where(statistics.counts > EMPTY, statistics.counts, 1.0)[:, None, None]
         scatter = _scatter_about(statistics, means) / share
-        lifted, _ = kernel.floor_eigenvalues(scatter, self._floors(means.shape[1]))
+        lifted = kernel.floor_eigenvalues(scatter, self._floors(means.shape[1]))
         empty = (statistics.counts <= EMPTY)[:, None, None]
         return FullGaussianParameters(means, np.where(empty, params.covariances, kernel.keep_definite(lifted)))
 
     def _held(self, statistics: MomentStatistics, params: FullGaussianParameters) -> Array:
-        return _on_floor(params.covariances, self._floors(params.means.shape[1]))
+        return kernel.on_floor(params.covariances, self._floors(params.means.shape[1]))
 
 
 @dataclass(frozen=True)
@@ -258,12 +257,12 @@ class TiedGaussian(_MatrixGaussian[TiedGaussianParameters]):
         if total <= EMPTY:
             return params
         means = _means(statistics, params.means)
-        scatter = _scatter_about(statistics, means).sum(axis=0) / total
-        lifted, _ = kernel.floor_eigenvalues(scatter, self._floors(means.shape[1]))
-        return TiedGaussianParameters(means, kernel.keep_definite(lifted[None])[0])
+        scatter = _scatter_about(statistics, means).sum(axis=0, keepdims=True) / total
+        lifted = kernel.floor_eigenvalues(scatter, self._floors(means.shape[1]))
+        return TiedGaussianParameters(means, kernel.keep_definite(lifted)[0])
 
     def _held(self, statistics: MomentStatistics, params: TiedGaussianParameters) -> Array:
-        return _on_floor(params.covariance[None], self._floors(params.means.shape[1]))
+        return kernel.on_floor(params.covariance[None], self._floors(params.means.shape[1]))
 
 
 class _AxisGaussian(_FlooredGaussian[P]):
@@ -388,9 +387,3 @@ def _scatter_about(statistics: MomentStatistics, means: FloatArray) -> FloatArra
 
 def _squares_about(statistics: AxisStatistics, means: FloatArray) -> FloatArray:
     return np.maximum(statistics.shift(Reference(means)).second, 0.0)
-
-
-def _on_floor(covariances: FloatArray, floor: FloatArray) -> Array:
-    root = np.sqrt(floor)
-    values = np.linalg.eigvalsh(covariances / np.outer(root, root))
-    return np.asarray(values[:, 0] <= 1 + 1e-6)

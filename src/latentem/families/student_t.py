@@ -100,7 +100,7 @@ class StudentT(Family[P, Any]):
 
     def _floors(self, d: int) -> FloatArray:
         floors = np.broadcast_to(np.asarray(self.floor, float), (d,))
-        return np.asarray(np.maximum(floors, np.finfo(float).tiny * 1e16))
+        return np.asarray(np.maximum(floors, np.finfo(float).tiny))
 
     def _maximize_dof(self, statistics: Any, params: Any) -> FloatArray:
         counts, log_excess = statistics.counts, statistics.log_excess
@@ -218,7 +218,7 @@ class FullStudentT(StudentT[FullStudentTParameters]):
         shift = statistics.first / np.where(filled, statistics.mass, 1.0)[:, None]
         means = np.where(filled[:, None], statistics.reference.point + shift, params.means)
         scatter = self._scatter(statistics, means) / np.where(filled, statistics.counts, 1.0)[:, None, None]
-        lifted, _ = gaussian_kernel.floor_eigenvalues(scatter, self._floors(means.shape[1]))
+        lifted = gaussian_kernel.floor_eigenvalues(scatter, self._floors(means.shape[1]))
         scales = np.where(filled[:, None, None], gaussian_kernel.keep_definite(lifted), params.scales)
         return FullStudentTParameters(means, scales, self._maximize_dof(statistics, params))
 
@@ -239,10 +239,9 @@ class FullStudentT(StudentT[FullStudentTParameters]):
         return gaussian_kernel.unpack(statistics.shift(Reference(means)).second, means.shape[1])
 
     def _held(self, params: FullStudentTParameters) -> Array:
-        root = np.sqrt(self._floors(params.means.shape[1]))
-        values = np.linalg.eigvalsh(params.scales / np.outer(root, root))
+        held = gaussian_kernel.on_floor(params.scales, self._floors(params.means.shape[1]))
         singular = gaussian_kernel.smallest_correlation(params.scales) <= 2 * gaussian_kernel.SMALLEST_CORRELATION
-        return np.asarray((values[:, 0] <= 1 + 1e-6) | singular)
+        return np.asarray(held | singular)
 
 
 def _told(components: Array, sentence: str) -> Iterable[tuple[int, str]]:

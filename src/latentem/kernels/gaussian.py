@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrtri
 
 from .._typing import Array, FloatArray
 from .products import expected_sums, weighted_sums
@@ -20,6 +22,8 @@ LARGEST_TERMS = 2e4
 LOG_2PI = float(np.log(2 * np.pi))
 # Below this, correlations cannot be told from singular ones in float64.
 SMALLEST_CORRELATION = 1e-13
+# A floor this far below a variance is no floor.
+NEGLIGIBLE = 1e-100
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +69,7 @@ def plan_gaussian(means: FloatArray, covariances: FloatArray) -> GaussianPlan:
     centred = np.flatnonzero(~(terms <= LARGEST_TERMS))
     references = np.where(np.isin(np.arange(k), centred)[:, None], means, centre)
     linear = np.einsum("kij,kj->ki", precisions, offset)
-    i, j = np.triu_indices(d)
+    i, j = upper_triangle(d)
     quadratic = np.where(i == j, -0.5, -1.0) * precisions[:, i, j]
     constant = log_scale - 0.5 * np.einsum("ki,ki->k", linear, offset)
     weights = np.concatenate([quadratic, linear, constant[:, None]], axis=1)
@@ -74,9 +78,7 @@ def plan_gaussian(means: FloatArray, covariances: FloatArray) -> GaussianPlan:
 
 def inverse_factors(covariances: FloatArray) -> FloatArray:
     """L⁻¹ for each Σ = L Lᵀ; raises `numpy.linalg.LinAlgError` where Σ is not positive definite."""
-    factors = np.linalg.cholesky(covariances)
-    identity = np.eye(covariances.shape[-1])
-    return np.stack([solve_triangular(factor, identity, lower=True, check_finite=False) for factor in factors])
+    return np.stack([dtrtri(factor, lower=1)[0] for factor in np.linalg.cholesky(covariances)])
 
 
 def log_density(x: FloatArray, plan: GaussianPlan, features: FloatArray) -> FloatArray:
@@ -141,36 +143,66 @@ def patterns(observed: Array) -> Iterator[tuple[Array, Array]]:
         yield rows, np.flatnonzero(observed[rows[0]])
 
 
+@cache
+def upper_triangle(d: int) -> tuple[Array, Array]:
+    """Rows and columns of the upper triangle of a (D, D) matrix, in packed order."""
+    return np.triu_indices(d)
+
+
 def pack(matrices: FloatArray) -> FloatArray:
     """The upper triangle of symmetric matrices (..., D, D) as (..., D(D+1)/2)."""
-    i, j = np.triu_indices(matrices.shape[-1])
+    i, j = upper_triangle(matrices.shape[-1])
     return matrices[..., i, j]
 
 
 def unpack(packed: FloatArray, d: int) -> FloatArray:
     """Symmetric matrices from their packed upper triangles."""
-    i, j = np.triu_indices(d)
+    i, j = upper_triangle(d)
     matrices = np.empty((*packed.shape[:-1], d, d))
     matrices[..., i, j] = packed
     matrices[..., j, i] = packed
     return matrices
 
 
-def floor_eigenvalues(scatter: FloatArray, floor: FloatArray) -> tuple[FloatArray, Array]:
-    """argmax over Σ ⪰ diag(floor) of -log|Σ| - tr(Σ⁻¹ S), for each S (..., D, D), and where the floor holds.
+def floor_eigenvalues(scatter: FloatArray, floor: FloatArray) -> FloatArray:
+    """argmax over Σ ⪰ diag(floor) of -log|Σ| - tr(Σ⁻¹ S), for each S (K, D, D).
 
     In coordinates scaled by the floor's roots the constraint is Σ ⪰ I, and the maximizer keeps the eigenvectors of S
     and lifts its eigenvalues to at least 1.
     """
-    root = np.sqrt(floor)
-    scaled = scatter / np.outer(root, root)
+    scaled, outer = _in_floor_units(scatter, floor)
     values, vectors = np.linalg.eigh(scaled)
-    held = values[..., 0] < 1.0
-    if not np.any(held):
-        return scatter, held
-    lifted = (vectors * np.maximum(values, 1.0)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
-    lifted = 0.5 * (lifted + np.swapaxes(lifted, -1, -2)) * np.outer(root, root)
-    return np.where(held[..., None, None], lifted, scatter), held
+    held = values[:, 0] < 1.0
+    if not held.any():
+        return scatter
+    lifted = (vectors * np.maximum(values, 1.0)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
+    lifted = _with_least_diagonal(0.5 * (lifted + np.swapaxes(lifted, 1, 2)), 1.0) * outer
+    return np.where(held[:, None, None], lifted, scatter)
+
+
+def on_floor(covariances: FloatArray, floor: FloatArray) -> Array:
+    """(K,) bool: whether the smallest eigenvalue in units of the floor is 1, as far as rounding tells."""
+    values = np.linalg.eigvalsh(_in_floor_units(covariances, floor)[0])
+    return np.asarray(values[:, 0] <= 1 + 1e-6)
+
+
+def above_floor(covariances: FloatArray, floor: FloatArray) -> bool:
+    """Whether Σ ⪰ diag(floor) holds for all, as far as rounding tells."""
+    return bool(np.all(np.linalg.eigvalsh(_in_floor_units(covariances, floor)[0])[:, 0] >= 1 - 1e-6))
+
+
+def _in_floor_units(matrices: FloatArray, floor: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The matrices over √fᵢ √fⱼ, and those products.  A floor far below rounding is raised to what cannot overflow."""
+    diagonal = np.diagonal(matrices, axis1=1, axis2=2)
+    root = np.sqrt(np.maximum(floor, NEGLIGIBLE * np.maximum(diagonal, 0.0)))
+    outer = root[:, :, None] * root[:, None, :]
+    return matrices / outer, outer
+
+
+def _with_least_diagonal(matrices: FloatArray, least: float) -> FloatArray:
+    i = np.arange(matrices.shape[-1])
+    matrices[:, i, i] = np.maximum(matrices[:, i, i], least)
+    return matrices
 
 
 def keep_definite(scales: FloatArray) -> FloatArray:
