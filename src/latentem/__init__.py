@@ -56,7 +56,18 @@ _NAMES = {
     "result": ("EMResult", "Finding", "Iteration", "Status", "Step"),
     "statistics": ("Expectation", "LocalQ", "Reference", "Statistics"),
 }
-_MODULES = ("acceleration", "datasets", "estimators", "execution", "families", "io", "latents", "models", "testing")
+_MODULES = (
+    "acceleration",
+    "datasets",
+    "estimators",
+    "execution",
+    "families",
+    "io",
+    "latents",
+    "models",
+    "plots",
+    "testing",
+)
 _HOME = {name: module for module, names in _NAMES.items() for name in names}
 
 __all__ = ["__version__", *sorted({*_HOME, *_MODULES})]  # noqa: PLE0604 - names that __getattr__ provides

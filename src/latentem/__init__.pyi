@@ -7,6 +7,7 @@ from . import (
     io as io,
     latents as latents,
     models as models,
+    plots as plots,
     testing as testing,
 )
 from .acceleration import Squarem as Squarem

@@ -104,6 +104,12 @@ def _tail(gain: float, ratio: float) -> float:
     return gain * ratio / (1 - ratio) if ratio < 1 else (inf if ratio >= 1 else nan)
 
 
+def _beyond_rounding(iteration: Iteration) -> float:
+    """What may remain where gains drown in rounding: the tail of a gain of that size, at the last ratio known."""
+    known = iteration.ratio < 1
+    return max(iteration.rounding, _tail(iteration.rounding, iteration.ratio)) if known else iteration.rounding
+
+
 def iterate(
     model: LatentVariableModel,
     source: Source,
@@ -343,7 +349,7 @@ def _result(
         log_likelihood=last.log_likelihood,
         objective=last.objective,
         n_iter=last.index,
-        remaining_gain=last.rounding if status is Status.ROUNDING else rule.remaining(last.gains),
+        remaining_gain=_beyond_rounding(last) if status is Status.ROUNDING else rule.remaining(last.gains),
         rate=sqrt(last.ratio) if last.ratio == last.ratio else nan,
         history=history,
         findings=tuple(Finding("floor", f"component {k}: {text}", k) for k, text in findings),

@@ -124,13 +124,21 @@ def _climb(
 
 
 def best_of(
-    attempt: Callable[[int], R], starts: int, restarts: int, result_of: Callable[[R], EMResult]
+    attempt: Callable[[int], R],
+    starts: int,
+    restarts: int,
+    result_of: Callable[[R], EMResult],
+    stopped: Callable[[], bool] = lambda: False,
 ) -> R:
-    """The attempt with the highest objective; while it has findings (collapsed components), up to `restarts` further
-    attempts may replace it."""
-    best = max((attempt(number) for number in range(starts)), key=lambda found: result_of(found).objective)
+    """The attempt with the highest objective, the first of equals; while it has findings (collapsed components), up to
+    `restarts` further attempts may replace it.  No attempt is begun once `stopped` says so."""
+    best = attempt(0)
+    for number in range(1, starts):
+        if stopped():
+            return best
+        best = max(best, attempt(number), key=lambda found: result_of(found).objective)
     for extra in range(restarts):
-        if not result_of(best).findings:
+        if stopped() or not result_of(best).findings:
             break
         other = attempt(starts + extra)
         if len(result_of(other).findings) < len(result_of(best).findings):

@@ -344,7 +344,7 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics]):
         points = unit_points(batch, self.family.per_group)
         standard = seeding.to_standard(points, *seeding.standardize(points))
         seeds = seeding.kmeans_plus_plus(standard, k, np.random.default_rng(0))
-        r = seeding.one_hot(seeding.nearest_centre(standard, seeds), k)
+        r = seeding.soften(seeding.one_hot(seeding.nearest_centre(standard, seeds), k))
         statistics = self.family.statistics(batch.without_labels(), Posterior(r), emission)
         return ModelParameters(self.latent.start(), self.family.maximize(statistics, emission))
 

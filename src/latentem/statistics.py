@@ -79,7 +79,8 @@ class Expectation(Statistics):
     log_likelihood : float
         Σₙ wₙ log p(xₙ; θ).
     magnitude : float
-        Σₙ wₙ (16 + |log p(xₙ; θ)|), the size of the terms added up: with it goes the rounding error of `log_likelihood`.
+        Σₙ wₙ (16 + |log p(xₙ; θ)|), the size of the terms added up, with which the rounding error of
+        `log_likelihood` goes.
     weight : float
         Σₙ wₙ.
     """

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from importlib import import_module
+from inspect import isabstract
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,25 @@ def test_type_checkers_see_the_same_names() -> None:
     imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
     seen = {(alias.name, node.module) for node in imports for alias in node.names}
     assert seen == {*latentem._HOME.items(), *((name, None) for name in latentem._MODULES)}
+
+
+def test_every_family_that_can_be_made_is_in_families() -> None:
+    folder = Path(str(latentem.families.__file__)).parent
+    modules = [import_module(f"latentem.families.{path.stem}") for path in folder.glob("*.py") if path.stem[0] != "_"]
+    made = {
+        name: value
+        for module in modules
+        for name, value in vars(module).items()
+        if isinstance(value, type) and issubclass(value, latentem.Family) and not isabstract(value)
+    }
+    public = {name for name in made if name[0] != "_"}
+    assert public <= set(latentem.families.__all__)
+    assert all(getattr(latentem.families, name) is made[name] for name in public)
+
+
+def test_a_family_from_the_top_is_fitted() -> None:
+    mixture = latentem.MixtureModel(latentem.families.Poisson(), 2, random_state=0)
+    assert mixture.fit([[0], [1], [1], [9], [10], [8]]).converged_
 
 
 @pytest.mark.parametrize("module", ["acceleration", "errors", "estimators", "execution", "latents"])

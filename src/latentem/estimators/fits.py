@@ -12,7 +12,7 @@ from ..data import ArraySource
 from ..em import Executor, RemainingGain, iterate, run
 from ..errors import DataError
 from ..families.components import Components
-from ..fitting import as_acceleration, as_executor, name_rows
+from ..fitting import as_acceleration, best_of, name_rows, opened
 from ..model import LatentVariableModel, ModelParameters
 from ..result import EMResult, Iteration, Status
 from .components import match_labels
@@ -138,27 +138,10 @@ def best_fit(
     """The start with the highest objective; starts whose components collapsed are tried again on request."""
     weight = float(rows.n_rows if rows.weights is None else rows.weights.sum())
     plan: Plan = estimator._plan(model, weight)
-    executor = as_executor(plan.executor)
-    fits = Fits(model, rows, distinct, plan, weight, executor, tasks, lambda params: estimator._fitted(model, params))
     tasks.begin(plan.n_init if plan.restart_collapsed == 0 else None)
-    try:
-        best, gains = _best(fits)
+    with opened(plan.executor) as executor:
+        fits = Fits(model, rows, distinct, plan, weight, executor, tasks, lambda params: estimator._fitted(model, params))
+        best, gains = best_of(
+            fits.one, plan.n_init, plan.restart_collapsed, lambda found: found[0], lambda: fits.stopped
+        )
         return name_rows(best, rows), gains
-    finally:
-        if not isinstance(plan.executor, Executor) and hasattr(executor, "close"):
-            executor.close()
-
-
-def _best(fits: Fits) -> tuple[EMResult, tuple[Any, ...]]:
-    best = fits.one(0)
-    for number in range(1, fits.plan.n_init):
-        if fits.stopped:
-            return best
-        best = max(best, fits.one(number), key=lambda pair: pair[0].objective)
-    for extra in range(fits.plan.restart_collapsed):
-        if fits.stopped or not best[0].findings:
-            break
-        other = fits.one(fits.plan.n_init + extra)
-        if len(other[0].findings) < len(best[0].findings):
-            best = other
-    return best

@@ -14,7 +14,7 @@ from ..em import Executor
 from ..fitting import as_generator
 from ..kernels import seeding
 from ..model import LatentVariableModel, ModelParameters
-from ..models.starts import POOL_ROWS, Nearest, draw_pool, from_responsibilities, initial_parameters
+from ..models.starts import POOL_ROWS, Nearest, draw_pool, from_responsibilities, initial_parameters, is_discrete
 
 NAMES = {"random_from_data": "random-rows"}
 METHODS = frozenset({"kmeans", "k-means++", "random", "random_from_data", "small-em"})
@@ -64,7 +64,8 @@ def _kmeans(
         seed = int(random_state.integers(2**31))
     centres = _centres(points, pool.weights, k, seed)
     rough = ModelParameters(model.latent.start(), model.family.start(pool, k))
-    return from_responsibilities(model, source, Nearest(centres, centre, scale, False), rough, executor)
+    assign = Nearest(centres, centre, scale, per_group=False, soft=is_discrete(model.family))
+    return from_responsibilities(model, source, assign, rough, executor)
 
 
 def _centres(points: FloatArray, weights: FloatArray | None, k: int, seed: Any) -> FloatArray:

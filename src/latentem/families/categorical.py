@@ -64,6 +64,8 @@ class CategoricalColumns(Family[CategoryParameters, CategoryStatistics]):
 
     n_categories: tuple[int, ...]
 
+    discrete = True
+
     def __post_init__(self) -> None:
         if not self.n_categories or min(self.n_categories) < 1:
             raise ParameterError(f"n_categories needs a count of at least 1 for each column, got {self.n_categories}")

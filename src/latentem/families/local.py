@@ -30,13 +30,26 @@ FLATTEST = 1e-12
 FEWER = 4
 
 
-class LocalColumnwise(Family[P, LocalQ]):
+@dataclass(frozen=True)
+class ColumnQ(LocalQ):
+    """`LocalQ` for each component and column, and sums beside it.
+
+    Attributes
+    ----------
+    moments : (K, D, m)
+        Σₙ rₙₖ mⱼ(xₙd; θₜ) over observed entries, of what the family's `moments` gives.
+    """
+
+    moments: FloatArray
+
+
+class LocalColumnwise(Family[P, ColumnQ]):
     """Independent columns, each from the same family with p parameters of its own, fitted by EM-gradient steps.
 
     Its parameters are p arrays (K, D) with elementwise domains, and `Parameters.flatten` gives their coordinates.  A
     new family says: its support (`invalid`), an accurate log density (`log_pdf`), that density with its derivatives in
     the coordinates (`local`), the range of the coordinates (`bounds`), what to tell at a bound (`told_at_bound`),
-    `start` and `sample`.
+    `start` and `sample`.  Where it knows how Q runs on far from θₜ it may `leap` there.
     """
 
     support: str = "real numbers"
@@ -52,6 +65,14 @@ class LocalColumnwise(Family[P, LocalQ]):
     @abstractmethod
     def local(self, x: FloatArray, params: P, k: int) -> tuple[FloatArray, FloatArray, FloatArray]:
         """log p (n, D), its gradient (n, D, p) and its Hessian (n, D, p, p) in the coordinates; all finite."""
+
+    def moments(self, x: FloatArray, params: P, k: int) -> tuple[FloatArray, ...]:
+        """What `leap` wants summed beside the derivatives, each shaped like x; by default the weights alone."""
+        return (np.ones_like(x),)
+
+    def leap(self, statistics: ColumnQ, here: FloatArray) -> FloatArray | None:
+        """A better point than Newton's, to second order the same: coordinates (K, D, p), not finite where unknown."""
+        return None
 
     @property
     @abstractmethod
@@ -77,33 +98,41 @@ class LocalColumnwise(Family[P, LocalQ]):
         entries, within = self._entries(batch), self.within(params)
         return np.stack([entries.sum_rows(self.log_pdf(entries.x, within, k)) for k in range(n_components(params))])
 
-    def statistics(self, batch: Batch, posterior: Posterior, params: P) -> LocalQ:
+    def statistics(self, batch: Batch, posterior: Posterior, params: P) -> ColumnQ:
         entries, within = self._entries(batch), self.within(params)
         blocks = []
         for k, r in enumerate(posterior.responsibilities):
-            weights, parts = entries.weights(r), self.local(entries.x, within, k)
+            moments = np.stack(self.moments(entries.x, within, k), axis=-1)
+            parts = (*self.local(entries.x, within, k), moments)
+            weights = entries.weights(r)
             blocks.append([np.einsum("nd,nd...->d...", weights, part) for part in parts])
-        value, gradient, curvature = (np.stack(parts) for parts in zip(*blocks, strict=True))
-        return LocalQ(value, gradient, curvature, Reference(within.flatten()))
+        value, gradient, curvature, moments = (np.stack(parts) for parts in zip(*blocks, strict=True))
+        return ColumnQ(value, gradient, curvature, Reference(within.flatten()), moments)
 
-    def maximize(self, statistics: LocalQ, params: P) -> P:
+    def maximize(self, statistics: ColumnQ, params: P) -> P:
         here = self._block(statistics.reference.point, params)
         low, high = self.bounds[:, 0], self.bounds[:, 1]
         step = newton_step(statistics.gradient, statistics.curvature, here <= low, here >= high)
+        with np.errstate(all="ignore"):
+            there = self.leap(statistics, here)
+        if there is not None:
+            leap = np.clip(there, low, high) - here
+            ascends = np.sum(leap * statistics.gradient, axis=-1, keepdims=True) > 0
+            step = np.where(ascends & np.isfinite(there).all(axis=-1, keepdims=True), leap, step)
         return self._parameters(np.clip(here + step, low, high), params)
 
-    def expected_log_density(self, statistics: LocalQ, params: P) -> float:
+    def expected_log_density(self, statistics: ColumnQ, params: P) -> float:
         """The quadratic model of Q about the reference: value + gᵀδ + ½ δᵀHδ."""
         delta = self._delta(statistics, params)
         slope = statistics.gradient + 0.5 * np.einsum("kdij,kdj->kdi", statistics.curvature, delta)
         return float(np.sum(statistics.value) + np.sum(slope * delta))
 
-    def score(self, statistics: LocalQ, params: P) -> FloatArray:
+    def score(self, statistics: ColumnQ, params: P) -> FloatArray:
         delta = self._delta(statistics, params)
         slope = statistics.gradient + np.einsum("kdij,kdj->kdi", statistics.curvature, delta)
         return np.asarray(np.moveaxis(slope, -1, 0).ravel())
 
-    def findings(self, statistics: LocalQ, params: P) -> list[tuple[int, str]]:
+    def findings(self, statistics: ColumnQ, params: P) -> list[tuple[int, str]]:
         here = self._block(params.flatten(), params)
         told = []
         for index, texts in enumerate(self.told_at_bound):
@@ -128,7 +157,7 @@ class LocalColumnwise(Family[P, LocalQ]):
     def _parameters(self, block: FloatArray, params: P) -> P:
         return params.unflatten(np.moveaxis(block, -1, 0).ravel())
 
-    def _delta(self, statistics: LocalQ, params: P) -> FloatArray:
+    def _delta(self, statistics: ColumnQ, params: P) -> FloatArray:
         return self._block(params.flatten(), params) - self._block(statistics.reference.point, params)
 
     # -- sums over rows ------------------------------------------------------------------------

@@ -68,6 +68,8 @@ class Multinomial(Family[MultinomialParameters, MultinomialStatistics]):
 
     n_trials: int = 1
 
+    discrete = True
+
     def __post_init__(self) -> None:
         if self.n_trials < 0:
             raise ParameterError(f"n_trials must not be negative, got {self.n_trials}")

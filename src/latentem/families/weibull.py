@@ -8,9 +8,10 @@ import numpy as np
 
 from .._typing import Array, FloatArray
 from ..data import Batch
+from ..kernels.weibull import weibull_peak
 from ..parameters import Parameters, Positive, parameter
 from .columnwise import weighted_column_mean
-from .local import LocalColumnwise, check_range
+from .local import ColumnQ, LocalColumnwise, check_range
 
 EULER = float(np.euler_gamma)
 # Larger exponents count as this one, so that sums of columns, weights and squared shapes times its power stay finite.
@@ -31,7 +32,8 @@ class WeibullParameters(Parameters):
 class Weibull(LocalColumnwise[WeibullParameters]):
     """Weibull lifetimes with shape s and scale λ: log p(x) = log s/λ + (s - 1) log x/λ - (x/λ)^s.
 
-    The M-step is one Newton step in (log s, log λ).  Log densities below -e^600 are given as about -e^600.
+    The M-step is one step to the peak of a model of Q that agrees with it to second order (`weibull_peak`), or where
+    that does not ascend one Newton step in (log s, log λ).  Log densities below -e^600 are given as about -e^600.
 
     Attributes
     ----------
@@ -93,6 +95,21 @@ class Weibull(LocalColumnwise[WeibullParameters]):
         gradient = np.stack([1 + t * (1 - w), shape * (w - 1)], axis=-1)
         curvature = np.stack([t * (1 - w) - t * t * w, cross, cross, -(shape**2) * w], axis=-1)
         return _log_pdf(x, z, shape, scale), gradient, curvature.reshape(*x.shape, 2, 2)
+
+    def moments(self, x: FloatArray, params: WeibullParameters, k: int) -> tuple[FloatArray, ...]:
+        return np.ones_like(x), _log_ratio(x, params.scales[k])
+
+    def leap(self, statistics: ColumnQ, here: FloatArray) -> FloatArray:
+        """The peak of Q as `weibull_peak` models it; Σ r e^(sz) and its derivatives are those of Q."""
+        shape, counts = np.exp(here[..., 0]), statistics.moments[..., 0]
+        mean = statistics.moments[..., 1] / counts
+        powers = -statistics.curvature[..., 1, 1] / shape**2
+        first = statistics.curvature[..., 0, 1] / shape**2 - (powers - counts) / shape
+        second = (counts * mean - first) / shape - statistics.curvature[..., 0, 0] / shape**2
+        tilted = first / powers
+        spread = np.maximum(second / powers - tilted**2, 0.0)
+        best, further = weibull_peak(shape, mean, np.log(powers / counts), tilted, spread)
+        return np.stack([np.log(best), here[..., 1] + further], axis=-1)
 
     def sample(self, params: WeibullParameters, states: Array, rng: np.random.Generator) -> FloatArray:
         shapes = params.shapes[states]

@@ -7,6 +7,7 @@ import numpy as np
 from .._typing import Array, FloatArray
 
 LLOYD_STEPS = 20
+SOFTNESS = 0.1
 
 
 def standardize(points: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -63,13 +64,18 @@ def lloyd(
 
 
 def nearest_centre(points: FloatArray, centres: FloatArray) -> Array:
-    """(n,) index of the nearest centre, the first of equals."""
-    return _squared_distances(points, centres).argmin(axis=0)
+    """(n,) index of the nearest centre, the first of equals: ‖x - c‖² less ‖x‖², which is the same for all."""
+    return np.asarray((0.5 * np.einsum("kd,kd->k", centres, centres)[:, None] - centres @ points.T).argmin(axis=0))
 
 
 def one_hot(labels: Array, n_states: int) -> FloatArray:
     """(K, n) with a one at each label."""
     return np.asarray(labels == np.arange(n_states)[:, None], dtype=float)
+
+
+def soften(responsibilities: FloatArray) -> FloatArray:
+    """A tenth of each column shared evenly: probabilities that hard labels make 0 could never rise again."""
+    return (1 - SOFTNESS) * responsibilities + SOFTNESS / len(responsibilities)
 
 
 def _cluster_means(points: FloatArray, labels: Array, weights: FloatArray, centres: FloatArray) -> FloatArray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,10 +14,11 @@ from ..data import ArraySource, Batch, Source
 from ..em import Executor
 from ..errors import ParameterError
 from ..kernels import seeding
-from ..model import LatentVariableModel, ModelParameters, ModelStatistics, Posterior, unit_points
+from ..model import Family, LatentVariableModel, ModelParameters, ModelStatistics, Posterior, unit_points
 
 POOL_ROWS = 20_000
-ROUNDS = 2
+ROUNDS = 12
+STANDS_STILL = 1e-3
 SMALL_EM_RUNS = 8
 SMALL_EM_ITERATIONS = 6
 METHODS = ("k-means++", "random", "random-rows", "small-em")
@@ -40,7 +41,9 @@ def initial_parameters(
     init : {"k-means++", "random", "random-rows", "small-em"} or array (n, K)
         How the initial responsibilities come about: nearest of the centres that k-means finds from k-means++ seeds
         (standardized columns, on at most 20,000 rows); uniform random numbers; nearest of K random rows; the best of
-        eight short EM runs from random starts (Biernacki, Celeux and Govaert 2003); or given for each row.
+        eight short EM runs from random starts (Biernacki, Celeux and Govaert 2003); or given for each row (for groups,
+        in the group's first row).  For counts and categories the nearest takes nine tenths and the rest is shared
+        evenly: a probability that hard labels make 0 could never rise again.
     """
     pool = draw_pool(source, rng, POOL_ROWS)
     rough = ModelParameters(model.latent.start(), model.family.start(pool, model.latent.n_states))
@@ -54,16 +57,19 @@ def from_responsibilities(
 ) -> ModelParameters:
     """M-step from the responsibilities (K, units) that `assign` gives each batch.
 
-    Two rounds: moments are taken about the first round's means, and Newton M-steps take a second step.
+    Repeated until it stands still: the second round takes moments about the first one's means, and is the last where
+    the M-step is exact; Newton M-steps take more.
     """
     params = rough
     for _ in range(ROUNDS):
+        before = params.flatten()
         statistics = executor.fold(partial(_statistics, model, assign, params), source)
         if statistics.latent is None:
-            emission = model.family.maximize(statistics.emission, params.emission)
-            params = replace(params, emission=emission)
+            params = replace(params, emission=model.family.maximize(statistics.emission, params.emission))
         else:
             params = model.m_step(statistics, params)
+        if np.allclose(params.flatten(), before, rtol=STANDS_STILL, atol=STANDS_STILL):
+            break
     return params
 
 
@@ -94,7 +100,7 @@ def _with_labels(r: FloatArray, batch: Batch, per_group: bool) -> FloatArray:
 def _assignment(model: LatentVariableModel, pool: Batch, init: Any, rng: np.random.Generator) -> Assign:
     k, per_group = model.latent.n_states, model.family.per_group
     if not isinstance(init, str):
-        return Given(np.asarray(init, float), k)
+        return Given(np.asarray(init, float), k, per_group)
     if init == "random":
         return RandomResponsibilities(k, per_group, int(rng.integers(2**63)))
     if init not in METHODS:
@@ -105,9 +111,20 @@ def _assignment(model: LatentVariableModel, pool: Batch, init: Any, rng: np.rand
     weights = pool.unit_weights(per_group)
     if init == "random-rows":
         rows = rng.choice(len(points), size=k, replace=len(points) < k, p=weights / weights.sum())
-        return Nearest(standard[rows], centre, scale, per_group)
+        return Nearest(standard[rows], centre, scale, per_group, soft=is_discrete(model.family))
     seeds, _ = seeding.lloyd(standard, seeding.kmeans_plus_plus(standard, k, rng, weights), weights)
-    return Nearest(seeds, centre, scale, per_group)
+    return Nearest(seeds, centre, scale, per_group, soft=is_discrete(model.family))
+
+
+def is_discrete(family: Any) -> bool:
+    """Whether any part of a family holds counts or categories."""
+    if isinstance(family, Family):
+        return family.discrete or any(is_discrete(getattr(family, item.name)) for item in _fields(family))
+    return isinstance(family, tuple) and any(is_discrete(part) for part in family)
+
+
+def _fields(family: Any) -> tuple[Any, ...]:
+    return fields(family) if is_dataclass(family) else ()
 
 
 def _small_em(
@@ -130,16 +147,18 @@ def _small_em(
 
 @dataclass(frozen=True)
 class Nearest:
-    """One-hot responsibilities: the nearest centre in standardized columns."""
+    """Responsibility to the nearest centre in standardized columns, all of it or (`soft`) nine tenths."""
 
     centres: FloatArray
     origin: FloatArray
     scale: FloatArray
     per_group: bool
+    soft: bool
 
     def __call__(self, batch: Batch) -> FloatArray:
         points = seeding.to_standard(unit_points(batch, self.per_group), self.origin, self.scale)
-        return seeding.one_hot(seeding.nearest_centre(points, self.centres), len(self.centres))
+        r = seeding.one_hot(seeding.nearest_centre(points, self.centres), len(self.centres))
+        return seeding.soften(r) if self.soft else r
 
 
 @dataclass(frozen=True)
@@ -157,19 +176,20 @@ class RandomResponsibilities:
 
 
 class Given:
-    """Responsibilities given by the user, one row for each row of the data."""
+    """Responsibilities given by the user, one row for each row of the data; a group's are those of its first row."""
 
-    def __init__(self, responsibilities: FloatArray, n_states: int) -> None:
+    def __init__(self, responsibilities: FloatArray, n_states: int, per_group: bool) -> None:
         if responsibilities.ndim != 2 or responsibilities.shape[1] != n_states:
             raise ParameterError(f"expected responsibilities of shape (n, {n_states}), got {responsibilities.shape}")
         if not np.all(np.isfinite(responsibilities)) or np.any(responsibilities < 0):
             raise ParameterError("responsibilities must be finite and not negative")
-        self.responsibilities = responsibilities
+        self.responsibilities, self.per_group = responsibilities, per_group
 
     def __call__(self, batch: Batch) -> FloatArray:
         rows = self.responsibilities[batch.first_row : batch.first_row + len(batch)]
         if len(rows) != len(batch):
             raise ParameterError(f"there are responsibilities for {len(self.responsibilities)} rows only")
+        rows = rows[batch.group_offsets[:-1]] if self.per_group else rows
         return np.ascontiguousarray(rows.T)
 
 

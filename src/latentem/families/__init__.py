@@ -1,0 +1,59 @@
+"""What is observed, given the latent state: distributions of rows, and wrappers that build others from them."""
+
+from .bernoulli import Bernoulli
+from .beta import Beta
+from .categorical import CategoricalColumns
+from .columnwise import ColumnwiseExponential
+from .components import Components
+from .constrained import Constrained
+from .exponential import Exponential
+from .gamma import Gamma
+from .gaussian import DiagonalGaussian, FullGaussian, SphericalGaussian, TiedGaussian
+from .geometric import Geometric
+from .inverse_gaussian import InverseGaussian
+from .local import LocalColumnwise
+from .log_normal import LogNormal
+from .multinomial import Multinomial
+from .negative_binomial import NegativeBinomial
+from .plate import Plate
+from .poisson import Poisson
+from .product import PerColumn, Product
+from .student_t import FullStudentT
+from .student_t_diagonal import DiagonalStudentT
+from .truncated import Truncated
+from .uniform_noise import UniformNoise
+from .von_mises_fisher import VonMisesFisher
+from .weibull import Weibull
+from .zero_inflated import ZeroInflated
+
+__all__ = [
+    "Bernoulli",
+    "Beta",
+    "CategoricalColumns",
+    "ColumnwiseExponential",
+    "Components",
+    "Constrained",
+    "DiagonalGaussian",
+    "DiagonalStudentT",
+    "Exponential",
+    "FullGaussian",
+    "FullStudentT",
+    "Gamma",
+    "Geometric",
+    "InverseGaussian",
+    "LocalColumnwise",
+    "LogNormal",
+    "Multinomial",
+    "NegativeBinomial",
+    "PerColumn",
+    "Plate",
+    "Poisson",
+    "Product",
+    "SphericalGaussian",
+    "TiedGaussian",
+    "Truncated",
+    "UniformNoise",
+    "VonMisesFisher",
+    "Weibull",
+    "ZeroInflated",
+]
