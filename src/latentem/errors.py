@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
+
 
 class LatentemError(ValueError):
     """Base of every error that latentem raises on purpose."""
@@ -17,3 +20,18 @@ class ParameterError(LatentemError):
 
 class ModelFileError(LatentemError):
     """A model file is cut off, of another version, or was altered."""
+
+
+def name_columns(message: str, names: Sequence[object]) -> str:
+    """A message with the names of columns in place of their numbers.
+
+    Families know columns by number and write "column 3" or "columns 0, 1"; whoever knows what these are called says so.
+    """
+
+    def called(number: str) -> str:
+        return repr(names[int(number)]) if int(number) < len(names) else number
+
+    def named(found: re.Match[str]) -> str:
+        return found[1] + ", ".join(called(number) for number in found[2].split(", "))
+
+    return re.sub(r"\b(columns? )(\d+(?:, \d+)*)\b", named, message)

@@ -12,10 +12,10 @@ import numpy as np
 
 from .data import ArraySource, Source
 from .em import Acceleration, Executor, run
-from .errors import ParameterError
+from .errors import ParameterError, name_columns
 from .model import LatentVariableModel, check_source
 from .models.starts import initial_parameters
-from .result import EMResult, Finding, Iteration
+from .result import EMResult, Finding, Iteration, Status
 
 R = TypeVar("R")
 
@@ -96,7 +96,7 @@ def fit(
                 return climb(parameters)
             return climb(initial_parameters(model, source, init=init, rng=generator, executor=workers))
 
-        return name_rows(best_of(attempt, starts, restarts, lambda result: result), source)
+        return name_places(best_of(attempt, starts, restarts, lambda result: result, _was_stopped), source)
 
 
 def _climb(
@@ -128,22 +128,27 @@ def best_of(
     starts: int,
     restarts: int,
     result_of: Callable[[R], EMResult],
-    stopped: Callable[[], bool] = lambda: False,
+    stopped: Callable[[R], bool],
 ) -> R:
     """The attempt with the highest objective, the first of equals; while it has findings (collapsed components), up to
-    `restarts` further attempts may replace it.  No attempt is begun once `stopped` says so."""
-    best = attempt(0)
+    `restarts` further attempts may replace it.  After one that was `stopped` no other is begun."""
+    best = last = attempt(0)
     for number in range(1, starts):
-        if stopped():
+        if stopped(last):
             return best
-        best = max(best, attempt(number), key=lambda found: result_of(found).objective)
+        last = attempt(number)
+        best = max(best, last, key=lambda found: result_of(found).objective)
     for extra in range(restarts):
-        if stopped() or not result_of(best).findings:
+        if stopped(last) or not result_of(best).findings:
             break
-        other = attempt(starts + extra)
-        if len(result_of(other).findings) < len(result_of(best).findings):
-            best = other
+        last = attempt(starts + extra)
+        if len(result_of(last).findings) < len(result_of(best).findings):
+            best = last
     return best
+
+
+def _was_stopped(result: EMResult) -> bool:
+    return result.status in (Status.INTERRUPTED, Status.STOPPED)
 
 
 @contextmanager
@@ -205,8 +210,13 @@ def as_acceleration(acceleration: str | Acceleration | None) -> Acceleration | N
     return Squarem()
 
 
-def name_rows(result: EMResult, source: Source) -> EMResult:
-    """The result with the rows of each component that a finding is about in its sentence."""
+def name_places(result: EMResult, source: Source) -> EMResult:
+    """The result whose findings say the names of columns, and the rows of the component that they are about."""
+    named = (replace(finding, message=name_columns(finding.message, source.names)) for finding in result.findings)
+    return _name_rows(replace(result, findings=tuple(named)), source)
+
+
+def _name_rows(result: EMResult, source: Source) -> EMResult:
     concerned = sorted({finding.component for finding in result.findings if finding.component is not None})
     if not concerned or result.model.per_group or result.model.family.per_group:
         return result

@@ -7,6 +7,7 @@ with one component is itself a family, so models nest.  No code anywhere is writ
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeVar
@@ -15,7 +16,7 @@ import numpy as np
 
 from ._typing import Array, FloatArray
 from .data import Batch, Source
-from .errors import DataError, LatentemError, ParameterError
+from .errors import DataError, LatentemError, ParameterError, name_columns
 from .parameters import Parameters
 from .statistics import Expectation, Statistics
 
@@ -428,4 +429,12 @@ def _impossible(log_likelihood: FloatArray, batch: Batch, per_group: bool) -> La
 def check_source(model: Family[Any, Any], source: Source) -> None:
     """One pass over the data that raises where a row lies outside the model's support."""
     for batch in source:
+        check_batch(model, batch, source.names)
+
+
+def check_batch(model: Family[Any, Any], batch: Batch, names: Sequence[str]) -> None:
+    """Raise where a row lies outside the model's support, with its column by name."""
+    try:
         model.check(batch)
+    except DataError as error:
+        raise DataError(name_columns(str(error), names)) from error

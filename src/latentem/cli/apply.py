@@ -82,12 +82,13 @@ def load_estimator(path: Path) -> tuple[Any, dict[str, Any]]:
 
 def assignments(estimator: Any, table: Table, probabilities: bool) -> dict[str, Any]:
     """The columns that `predict` and `fit --assignments` write."""
-    r = estimator.predict_proba(table.values)
+    rows = table if hasattr(estimator, "feature_names_in_") else table.values
+    r = estimator.predict_proba(rows)
     component = r.argmax(axis=1)
     found = {
         "component": component,
         "probability": r[np.arange(len(r)), component],
-        "log_density": estimator.score_samples(table.values),
+        "log_density": estimator.score_samples(rows),
     }
     if probabilities:
         found.update({f"probability_{k}": r[:, k] for k in range(r.shape[1])})
@@ -113,13 +114,13 @@ def draw(estimator: Any, table: Table, path: Path) -> None:
     from ..plots import draw_mixture
 
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
-    draw_mixture(estimator, table.values, figure.add_subplot(), names=table.names)
+    draw_mixture(estimator, table, figure.add_subplot())
     figure.savefig(path, dpi=150)
 
 
 def _spelled(column: Any, levels: Any) -> Any:
-    """Categories by their names where the column has some."""
-    return column if levels is None else [levels[int(code)] for code in column]
+    """Categories by their names where the column has some, and the model knows their codes only."""
+    return column if levels is None or isinstance(column[0], str) else [levels[int(code)] for code in column]
 
 
 def _free_name(name: str, taken: Any) -> str:

@@ -110,7 +110,7 @@ def _draw(path: Path, table: Any, candidates: list[Any], best: Any) -> None:
 
     figure = Figure(figsize=(15, 4.6), layout="constrained")
     fitted, models, ascent = figure.subplots(1, 3)
-    draw_mixture(best.estimator, table.values, fitted, names=table.names).set_title("the chosen model")
+    draw_mixture(best.estimator, table, fitted).set_title("the chosen model")
     draw_bic(candidates, models).set_title("models by BIC")
     draw_ascent(best.estimator, ascent)
     figure.savefig(path, dpi=130)

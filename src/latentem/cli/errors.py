@@ -64,7 +64,6 @@ def quiet_warnings() -> Iterator[None]:
         warnings.showwarning = _show_briefly
         for category in (ConvergenceWarning, FindingWarning):
             warnings.simplefilter("ignore", category)
-        warnings.filterwarnings("ignore", message="X does not have valid feature names")
         yield
 
 

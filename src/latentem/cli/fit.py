@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
-from ..errors import LatentemError
 from ..result import Status
 from .errors import NOT_CONVERGED, quiet_warnings
 from .options import Components, Data, Names, NumberOr, make_executor, read_data
@@ -133,28 +129,13 @@ def _fit_one(
     executor = as_executor(asked)
     try:
         estimator.set_params(executor=Watched(executor, meter))
-        estimator.fit(content.table.values, sample_weight=content.weights, labels=content.labels)
-    except LatentemError as error:
-        raise type(error)(named_columns(str(error), content.table.names)) from error
+        estimator.fit(content.table, sample_weight=content.weights, labels=content.labels)
     finally:
         if hasattr(executor, "close"):
             executor.close()
     estimator.set_params(executor=asked)
-    findings = [replace(f, message=named_columns(f.message, content.table.names)) for f in estimator.result_.findings]
-    estimator.result_ = replace(estimator.result_, findings=tuple(findings))
-    estimator.feature_names_in_ = np.array(content.table.names, dtype=object)
-    icl = estimator.icl(content.table.values, content.weights) if options["criterion"] == "icl" else None
+    icl = estimator.icl(content.table, content.weights) if options["criterion"] == "icl" else None
     return Candidate(label, k, estimator, icl)
-
-
-def named_columns(text: str, names: Sequence[str]) -> str:
-    """A message of an estimator, which was given numbers alone, with the names of the file's columns in it."""
-
-    def name(match: re.Match[str]) -> str:
-        position = int(match["quoted"] or match["bare"])
-        return match[0] if position >= len(names) else f"{match['before'] or ''}{names[position]!r}"
-
-    return re.sub(r"'x(?P<quoted>\d+)'|(?P<before>\bcolumn )(?P<bare>\d+)\b", name, text)
 
 
 # -- what comes out ----------------------------------------------------------------------------

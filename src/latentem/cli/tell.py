@@ -169,11 +169,10 @@ class Labels:
 
     @classmethod
     def of(cls, estimator: Any, names: Sequence[str], levels: Mapping[str, Sequence[str]]) -> Labels:
-        """The labels of a fitted estimator; codes of text columns are spelled out by `levels`."""
+        """The labels of a fitted estimator; codes of other columns are spelled out by `levels`."""
         found: dict[str, Sequence[str]] = dict(levels)
         for name, known in zip(names, getattr(estimator, "categories_", ()), strict=False):
-            spelled = levels.get(name)
-            found[name] = [f"{c:g}" if spelled is None else spelled[int(c)] for c in known.tolist()]
+            found[name] = [str(c) if isinstance(c, str | bool) else f"{c:g}" for c in known.tolist()]
         return cls(tuple(names), found)
 
     def __call__(self, name: str, index: tuple[int, ...], shape: tuple[int, ...]) -> str:

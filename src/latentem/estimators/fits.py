@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from ..data import ArraySource
 from ..em import Executor, RemainingGain, iterate, run
 from ..errors import DataError
 from ..families.components import Components
-from ..fitting import as_acceleration, best_of, name_rows, opened
+from ..fitting import as_acceleration, best_of, name_places, opened
 from ..model import LatentVariableModel, ModelParameters
 from ..result import EMResult, Iteration, Status
 from .components import match_labels
@@ -139,9 +140,10 @@ def best_fit(
     weight = float(rows.n_rows if rows.weights is None else rows.weights.sum())
     plan: Plan = estimator._plan(model, weight)
     tasks.begin(plan.n_init if plan.restart_collapsed == 0 else None)
+    attributes = partial(estimator._fitted, model)
     with opened(plan.executor) as executor:
-        fits = Fits(model, rows, distinct, plan, weight, executor, tasks, lambda params: estimator._fitted(model, params))
+        fits = Fits(model, rows, distinct, plan, weight, executor, tasks, attributes)
         best, gains = best_of(
-            fits.one, plan.n_init, plan.restart_collapsed, lambda found: found[0], lambda: fits.stopped
+            fits.one, plan.n_init, plan.restart_collapsed, lambda found: found[0], lambda _: fits.stopped
         )
-        return name_rows(best, rows), gains
+        return name_places(best, rows), gains

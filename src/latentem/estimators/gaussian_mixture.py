@@ -275,5 +275,5 @@ def lift(covariances: FloatArray, covariance_type: str, family: Any) -> FloatArr
     floors = family._floors(shape[-1])
     if covariance_type == "diag":
         return np.maximum(covariances, floors)
-    lifted, _ = floor_eigenvalues(covariances.reshape(-1, *shape[-2:]), floors)
+    lifted = floor_eigenvalues(covariances.reshape(-1, *shape[-2:]), floors)
     return np.asarray(lifted).reshape(shape)

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
-from sklearn.utils.validation import validate_data
 
 from .._typing import Array, FloatArray
 from ..data import ArraySource, check_weights
 from ..errors import DataError
+from .frames import unframed, validated
 
 
 def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
@@ -25,14 +25,15 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
         Text in a numeric column, with its row and column; and what scikit-learn's own checks find (shape, number of
         features, their names).
     """
-    X = plain_table(X)
+    X, header = unframed(X)
     tags = estimator.__sklearn_tags__().input_tags
     if issparse(X) and not tags.sparse:
         raise DataError(f"{type(estimator).__name__} takes no sparse input; convert it by .toarray()")
     try:
-        table = validate_data(
+        table = validated(
             estimator,
             X,
+            header,
             reset=reset,
             dtype="numeric",
             accept_sparse="csr" if tags.sparse else False,
@@ -41,9 +42,9 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     except ValueError as error:
         raise DataError(_text_place(X) or str(error)) from error
     if tags.positive_only:
-        refuse_negative(table, type(estimator).__name__)
+        refuse_negative(table, estimator)
     if not tags.allow_nan:
-        refuse_missing(table, type(estimator).__name__)
+        refuse_missing(table, estimator)
     return table
 
 
@@ -80,7 +81,7 @@ def read_labels(labels: Any, n: int, n_components: int) -> Array | None:
     return None if np.all(given == -1) else given.astype(np.intp)
 
 
-def refuse_negative(table: Any, name: str) -> None:
+def refuse_negative(table: Any, estimator: Any) -> None:
     """Raise where a table for a family on the non-negative numbers holds a negative one."""
     values = table.data if hasattr(table, "tocsr") else table
     if values.size == 0 or not np.nanmin(values, initial=0) < 0:
@@ -88,8 +89,8 @@ def refuse_negative(table: Any, name: str) -> None:
     dense = table.toarray() if hasattr(table, "tocsr") else table
     row, column = np.argwhere(dense < 0)[0]
     raise DataError(
-        f"Negative values in data passed to {name}: row {row}, column {column} holds {dense[row, column]:g}, "
-        "which its distribution cannot produce"
+        f"Negative values in data passed to {type(estimator).__name__}: row {row}, column "
+        f"{name_of(estimator, column)!r} holds {dense[row, column]:g}, which its distribution cannot produce"
     )
 
 
@@ -105,7 +106,7 @@ def require_observed(source: ArraySource) -> None:
         raise DataError(f"column {name!r} has no observed entry; drop it")
 
 
-def refuse_missing(table: Any, name: str) -> None:
+def refuse_missing(table: Any, estimator: Any) -> None:
     """Raise where a table for a family without missing entries holds one."""
     if table.dtype.kind != "f" or hasattr(table, "tocsr"):
         return
@@ -113,14 +114,15 @@ def refuse_missing(table: Any, name: str) -> None:
     if len(missing):
         row, column = missing[0]
         raise DataError(
-            f"Input X contains NaN: row {row}, column {column} is missing, and {name} needs complete rows; "
-            "drop the row or fill it in"
+            f"Input X contains NaN: row {row}, column {name_of(estimator, column)!r} is missing, and "
+            f"{type(estimator).__name__} needs complete rows; drop the row or fill it in"
         )
 
 
-def plain_table(X: Any) -> Any:
-    """A pyarrow table as a data frame; anything else as it is."""
-    return X.to_pandas() if type(X).__module__.split(".")[0] == "pyarrow" and hasattr(X, "to_pandas") else X
+def name_of(estimator: Any, column: int) -> str:
+    """The name of a column as it was seen at fit, or the one that it has in an `ArraySource`."""
+    names = getattr(estimator, "feature_names_in_", None)
+    return f"x{column}" if names is None else str(names[column])
 
 
 def _text_place(X: Any) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import validate_data
 
 from .._typing import Array
 from ..data import ArraySource
@@ -13,7 +12,8 @@ from ..errors import DataError
 from ..families.categorical import CategoricalColumns
 from ..model import Family, ModelParameters
 from .family_mixture import FamilyMixture
-from .inputs import plain_table
+from .frames import unframed, validated
+from .inputs import name_of
 
 
 class LatentClassAnalysis(FamilyMixture):
@@ -31,7 +31,7 @@ class LatentClassAnalysis(FamilyMixture):
 
     def _read(self, X: Any, *, reset: bool) -> Array:
         try:
-            table = validate_data(self, plain_table(X), reset=reset, dtype=None, ensure_all_finite=False)
+            table = validated(self, *unframed(X, categories=True), reset=reset, dtype=None, ensure_all_finite=False)
         except ValueError as error:
             raise DataError(str(error)) from error
         if table.dtype.kind == "c":
@@ -47,10 +47,9 @@ class LatentClassAnalysis(FamilyMixture):
         codes = np.array([np.nan if value is None else known.get(value, -1.0) for value in column])
         unseen = np.flatnonzero(codes == -1)
         if len(unseen):
-            name = getattr(self, "feature_names_in_", range(d + 1))[d]
             raise DataError(
-                f"row {unseen[0]}, column {name!r} holds the category {column[unseen[0]]!r}, which was not seen at "
-                f"fit; known are {self.categories_[d].tolist()}"
+                f"row {unseen[0]}, column {name_of(self, d)!r} holds the category {column[unseen[0]]!r}, which was not "
+                f"seen at fit; known are {self.categories_[d].tolist()}"
             )
         return codes
 

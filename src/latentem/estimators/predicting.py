@@ -12,7 +12,7 @@ from .._typing import Array, FloatArray
 from ..data import ArraySource
 from ..errors import ParameterError
 from ..fitting import as_generator
-from ..model import LatentVariableModel, ModelParameters
+from ..model import LatentVariableModel, ModelParameters, check_batch
 from .inputs import read_weights, source_of
 
 
@@ -117,7 +117,7 @@ class Predicting:
 
         def chunks() -> Iterator[tuple[slice, FloatArray, FloatArray]]:
             for (start, stop), batch in zip(source.chunks, source, strict=True):
-                model.check(batch)
+                check_batch(model, batch, source.names)
                 posterior, log_density = model.infer(params, batch)
                 yield slice(start, stop), posterior.probabilities, log_density
 

@@ -57,7 +57,7 @@ class Beta(ColumnwiseExponential[BetaParameters]):
         return np.concatenate([np.ravel(a * by_a), np.ravel(b * by_b)])
 
     def admissible(self, params: BetaParameters) -> bool:
-        return bool(np.all(np.minimum(params.a, params.b) <= LARGEST_SHAPE))
+        return bool(np.all(np.minimum(params.a, params.b) <= LARGEST_SHAPE * (1 + 1e-9)))
 
     def findings(self, statistics: ColumnStatistics, params: BetaParameters) -> list[tuple[int, str]]:
         held = statistics.filled & (np.minimum(params.a, params.b) >= LARGEST_SHAPE * (1 - 1e-9))

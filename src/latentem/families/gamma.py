@@ -63,7 +63,7 @@ class Gamma(ColumnwiseExponential[GammaParameters]):
         return np.concatenate([np.ravel(a * logs), np.ravel(a * statistics.counts - b * statistics.sums[:, 0])])
 
     def admissible(self, params: GammaParameters) -> bool:
-        return bool(np.all(params.shapes <= LARGEST_SHAPE))
+        return bool(np.all(params.shapes <= LARGEST_SHAPE * (1 + 1e-9)))
 
     def findings(self, statistics: ColumnStatistics, params: GammaParameters) -> list[tuple[int, str]]:
         held = statistics.filled & (params.shapes >= LARGEST_SHAPE * (1 - 1e-9))

@@ -132,6 +132,11 @@ class LocalColumnwise(Family[P, ColumnQ]):
         slope = statistics.gradient + np.einsum("kdij,kdj->kdi", statistics.curvature, delta)
         return np.asarray(np.moveaxis(slope, -1, 0).ravel())
 
+    def admissible(self, params: P) -> bool:
+        here, bounds = self._block(params.flatten(), params), self.bounds
+        slack = 1e-9 * np.maximum(1.0, np.abs(bounds))
+        return bool(np.all((here >= bounds[:, 0] - slack[:, 0]) & (here <= bounds[:, 1] + slack[:, 1])))
+
     def findings(self, statistics: ColumnQ, params: P) -> list[tuple[int, str]]:
         here = self._block(params.flatten(), params)
         told = []

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.special import logit, logsumexp
 
-from .._typing import FloatArray
+from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import DataError, ParameterError
 from ..kernels.quadrature import log_integral
@@ -41,7 +41,8 @@ def _discrete(family: AnyFamily, params: Any, low: float | None, high: float | N
     below = _log_sum(family, params, 0, first)
     with np.errstate(divide="ignore"):
         above = np.log1p(-np.exp(np.minimum(below, 0.0)))
-    return above if np.all(below < -np.log(2)) else np.where(below < -np.log(2), above, _upwards(family, params, first))
+    accurate = below < -np.log(2)
+    return above if accurate.all() else np.where(accurate, above, _upwards(family, params, first, ~accurate))
 
 
 def _log_sum(family: AnyFamily, params: Any, first: int, stop: int) -> FloatArray:
@@ -52,13 +53,14 @@ def _log_sum(family: AnyFamily, params: Any, first: int, stop: int) -> FloatArra
     return np.asarray(logsumexp(family.log_density(Batch(grid), params), axis=1))
 
 
-def _upwards(family: AnyFamily, params: Any, first: int) -> FloatArray:
-    """log Σ f(x) over x ≥ first, in growing blocks until the next adds nothing: accurate where the sum is small."""
+def _upwards(family: AnyFamily, params: Any, first: int, wanted: Array) -> FloatArray:
+    """log Σ f(x) over x ≥ first, in growing blocks until the next adds nothing to the components (K,) that are wanted:
+    accurate where the sum is small."""
     total, size = _log_sum(family, params, first, first + _BLOCK), _BLOCK
     while size < _MOST_TERMS:
         block = _log_sum(family, params, first + size, first + 2 * size)
         total, size = np.logaddexp(total, block), 2 * size
-        if np.all((block - total < _NEGLIGIBLE) | ~np.isfinite(total)):
+        if np.all(((block < total + _NEGLIGIBLE) | (total == -np.inf))[wanted]):
             break
     return total
 

@@ -8,10 +8,11 @@ import numpy as np
 
 from .._typing import Array, FloatArray
 from ..data import Batch
+from ..kernels.negative_binomial import negative_binomial_peak
 from ..kernels.stirling import deviance, digamma_minus_log, digamma_minus_log_slope, log_minus_excess, log_peak
 from ..parameters import Parameters, Positive, parameter
 from .columnwise import is_fractional, weighted_column_mean
-from .local import LocalColumnwise, check_range
+from .local import ColumnQ, LocalColumnwise, check_range
 
 SMALLEST_MEAN = 1e-12
 LARGEST_MEAN = 1e150
@@ -30,7 +31,8 @@ class NegativeBinomial(LocalColumnwise[NegativeBinomialParameters]):
     """p(x) = Γ(x + r) / (Γ(r) x!) · (r / (r + μ))^r · (μ / (r + μ))^x, the mixture of Poissons over gamma rates.
 
     Computed as a binomial probability in deviances, it keeps its accuracy for all sizes and tends to the Poisson's.
-    The M-step is one Newton step in (log μ, log r).
+    The M-step takes the best mean and a Newton step to the best size (`negative_binomial_peak`), or where that does not
+    ascend one Newton step in (log μ, log r).
 
     Attributes
     ----------
@@ -101,6 +103,18 @@ class NegativeBinomial(LocalColumnwise[NegativeBinomialParameters]):
         mean_mean = -(size / total) * (mean / total) * both
         curvature = np.stack([mean_mean, cross, cross, size_size], axis=-1).reshape(*x.shape, 2, 2)
         return self.log_pdf(x, params, k), np.stack([by_mean, by_size], axis=-1), curvature
+
+    def moments(self, x: FloatArray, params: NegativeBinomialParameters, k: int) -> tuple[FloatArray, ...]:
+        return np.ones_like(x), x - params.means[k]
+
+    def leap(self, statistics: ColumnQ, here: FloatArray) -> FloatArray:
+        """The best mean exactly, and the size to which `negative_binomial_peak` leads."""
+        counts = statistics.moments[..., 0]
+        mean, size = np.exp(here[..., 0]), np.exp(here[..., 1])
+        average = mean + statistics.moments[..., 1] / counts
+        gradient, curvature = statistics.gradient[..., 1] / counts, statistics.curvature[..., 1, 1] / counts
+        peak = negative_binomial_peak(mean, size, average, gradient, curvature)
+        return np.stack([np.log(value) for value in peak], axis=-1)
 
     def sample(self, params: NegativeBinomialParameters, states: Array, rng: np.random.Generator) -> FloatArray:
         sizes = params.sizes[states]

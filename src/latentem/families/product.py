@@ -9,7 +9,7 @@ import numpy as np
 
 from .._typing import Array, FloatArray
 from ..data import Batch
-from ..errors import DataError, ParameterError
+from ..errors import DataError, ParameterError, name_columns
 from ..model import Posterior
 from .composite import AnyFamily, Composite, CompositeParameters, CompositeStatistics, common_unit, demand_rows
 
@@ -40,7 +40,7 @@ class _ColumnComposite(Composite):
 
     def findings(self, statistics: CompositeStatistics, params: CompositeParameters) -> list[tuple[int, str]]:
         return [
-            (k, f"columns {list(columns)}: {text}")
+            (k, placed(text, columns))
             for columns, (family, part, own) in zip(self.layout(params), self._terms(statistics, params), strict=True)
             for k, text in family.findings(part, own)
         ]
@@ -163,11 +163,18 @@ def part_of(batch: Batch, columns: Columns) -> Batch:
 
 
 def check_columns(family: AnyFamily, batch: Batch, columns: Columns) -> None:
-    """Let a family check its columns; its message then counts columns within them, so say which they are."""
+    """Let a family check its columns; its message counts columns within them, which are then those of the table."""
     try:
         family.check(part_of(batch, columns))
     except DataError as error:
-        raise DataError(f"in the part made of columns {list(columns)} of the table: {error}") from None
+        raise DataError(placed(str(error), columns)) from None
+
+
+def placed(text: str, columns: Columns) -> str:
+    """What a family says of its columns, or of all of them, in the numbers of the table's."""
+    if "column" in text:
+        return name_columns(text, columns)
+    return f"column{'s' * (len(columns) > 1)} {', '.join(map(str, columns))}: {text}"
 
 
 def demand_columns(batch: Batch, expected: int, name: str) -> None:

@@ -61,6 +61,10 @@ class StudentT(Family[P, Any]):
     def _from_pooled(self, means: FloatArray, variance: FloatArray, dof: FloatArray) -> P: ...
 
     @abstractmethod
+    def _above_floor(self, params: P) -> bool:
+        """Whether all scales respect the floor, as far as rounding tells."""
+
+    @abstractmethod
     def _held(self, params: P) -> Array:
         """(K,) bool: components whose scale lies on the floor."""
 
@@ -85,6 +89,11 @@ class StudentT(Family[P, Any]):
     def precision_factor(self, batch: Batch, params: P) -> tuple[FloatArray, FloatArray]:
         """E[u | x] and E[log u - u + 1 | x] for each component and row, (K, n)."""
         return kernel.precision_factor(self.geometry(batch, params), self.degrees_of_freedom(params))
+
+    def admissible(self, params: Any) -> bool:
+        low, high = self.dof_range
+        inside = (params.dof >= low * (1 - 1e-9)) & (params.dof <= high * (1 + 1e-9))
+        return bool(np.all(inside)) and self._above_floor(params)
 
     def findings(self, statistics: Any, params: P) -> list[tuple[int, str]]:
         held = "its scale is held by the floor (reg_covar): the likelihood would grow without bound"
@@ -237,6 +246,9 @@ class FullStudentT(StudentT[FullStudentTParameters]):
 
     def _scatter(self, statistics: FullStudentTStatistics, means: FloatArray) -> FloatArray:
         return gaussian_kernel.unpack(statistics.shift(Reference(means)).second, means.shape[1])
+
+    def _above_floor(self, params: FullStudentTParameters) -> bool:
+        return gaussian_kernel.above_floor(params.scales, self._floors(params.means.shape[1]))
 
     def _held(self, params: FullStudentTParameters) -> Array:
         held = gaussian_kernel.on_floor(params.scales, self._floors(params.means.shape[1]))

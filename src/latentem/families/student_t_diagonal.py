@@ -134,5 +134,8 @@ class DiagonalStudentT(StudentT[DiagonalStudentTParameters]):
     def _squares(self, statistics: DiagonalStudentTStatistics, means: FloatArray) -> FloatArray:
         return np.maximum(statistics.shift(Reference(means)).second, 0.0)
 
+    def _above_floor(self, params: DiagonalStudentTParameters) -> bool:
+        return bool(np.all(params.scales >= self._floors(params.means.shape[1]) * (1 - 1e-6)))
+
     def _held(self, params: DiagonalStudentTParameters) -> Array:
         return np.asarray((params.scales <= self._floors(params.means.shape[1]) * (1 + 1e-9)).any(axis=1))

@@ -49,6 +49,11 @@ def from_frame(frame: Any) -> Mapping[str, Any]:
     return _by_name(names, [_of_series(name, s) for name, s in zip(names, known.iter_columns(), strict=True)])
 
 
+def header(names: Sequence[str]) -> Any:
+    """A frame without rows whose columns have these names."""
+    return pa.Table.from_arrays([pa.nulls(0)] * len(names), names=list(names))
+
+
 def from_sequence(name: str, values: Array) -> Any:
     """One column of an array of objects, text or numbers."""
     try:

@@ -54,6 +54,13 @@ class Table:
         dropped = set(names)
         return self.select(name for name in self.names if name not in dropped)
 
+    def spelled(self) -> Array:
+        """(n, D) objects: the categories of coded columns by name, None where an entry is missing, else numbers."""
+        found = np.empty(self.values.shape, dtype=object)
+        for j, column in enumerate(_columns_of(self).values()):
+            found[:, j] = column
+        return found
+
     def _position(self, name: str) -> int:
         if name not in self.names:
             raise missing_column(name, self.names)

@@ -22,6 +22,9 @@ _WIDER = 8.0
 _LONGEST_IN_STEPS, _LONGEST = 3e3, 3.0
 _HALVINGS = 40
 _SUFFICIENT = 1e-4
+# So many steps in a row that give less than this share of what the slope promises run along a wall: where the function
+# is not defined beyond, as below a floor under variances.
+_MOST_POOR, _POOR = 4, 1e-3
 
 
 def maximize_smooth(
@@ -31,7 +34,8 @@ def maximize_smooth(
 
     The step solves |H| s = ∇f, with |H| the Hessian whose eigenvalues count by their magnitude (so that it ascends
     where f is not concave), in coordinates measured by how fast f bends; it is halved until f rises enough (Armijo).
-    It ends where the gradient, or the gain that it promises, is at rounding level.
+    It ends where the gradient, or the gain that it promises, is at rounding level, and at a wall beyond which the
+    function is not defined.
 
     Parameters
     ----------
@@ -57,10 +61,10 @@ def maximize_smooth(
     first = value = safe(start)
     if not np.isfinite(value):
         raise ValueError(f"the function to maximize is {value} at the start")
-    point, steps = start, None
+    point, steps, poor = start, None, 0
     for _ in range(max_iter if len(start) else 0):
         steps = difference_steps(safe, point, steps)
-        slope = steps * (central_gradient(safe, point, steps) if gradient is None else gradient(point))
+        slope = _finite(steps * (central_gradient(safe, point, steps) if gradient is None else gradient(point)))
         if np.all(np.abs(slope) <= _NOISE * abs(value)):
             break
         longest = np.maximum(_LONGEST_IN_STEPS * steps, _LONGEST * np.maximum(1.0, 0.1 * np.abs(point)))
@@ -68,8 +72,9 @@ def maximize_smooth(
         moved, promised = _backtrack(safe, point, value, step, float((slope / steps) @ step))
         if moved is None:
             break
+        poor = poor + 1 if safe(moved) - value < _POOR * promised else 0
         point, value = moved, safe(moved)
-        if promised <= _NOISE * abs(value):
+        if promised <= _NOISE * abs(value) or poor == _MOST_POOR:
             break
     return point if value >= first else start
 
@@ -97,9 +102,13 @@ def _curvature(safe: Function, gradient: Gradient | None, point: FloatArray, ste
     return np.where(np.isfinite(hessian), 0.5 * (hessian + hessian.T), 0.0)
 
 
+def _finite(slope: FloatArray) -> FloatArray:
+    """The slope, zero along coordinates at the edge of what the function admits: differences cannot see it there."""
+    return np.where(np.isfinite(slope), slope, 0.0)
+
+
 def _ascent(slope: FloatArray, hessian: FloatArray) -> FloatArray:
     """|H|⁻¹ ∇f: Newton's step where f is concave, and an ascent everywhere."""
-    slope = np.nan_to_num(slope, nan=0.0, posinf=0.0, neginf=0.0)
     values, vectors = np.linalg.eigh(hessian)
     steepness = np.maximum(np.abs(values), max(_FLATTEST * np.abs(values).max(), float(np.finfo(float).tiny) * 1e20))
     return np.asarray(vectors @ ((vectors.T @ slope) / steepness))

@@ -77,7 +77,7 @@ class _Picture:
         result = getattr(fitted, "result_", fitted)
         if not isinstance(getattr(result, "model", None), LatentVariableModel):
             raise ParameterError(f"expected a fitted estimator or an EMResult, got {type(fitted).__name__}")
-        values = _table(X)
+        values = _values(fitted, X)
         if names is None:
             seen = getattr(fitted, "feature_names_in_", getattr(X, "columns", getattr(X, "names", None)))
             names = [f"x{j}" for j in range(values.shape[1])] if seen is None else seen
@@ -104,7 +104,11 @@ class _Picture:
         return f"component {component} ({self.weights[component]:.0%})"
 
 
-def _table(X: Any) -> FloatArray:
+def _values(fitted: Any, X: Any) -> FloatArray:
+    """The rows as the model knows them: an estimator reads them as at its fit (categories become codes)."""
+    if hasattr(fitted, "result_"):
+        read = fitted._read(X[:, None] if isinstance(X, np.ndarray) and X.ndim == 1 else X, reset=False)
+        return np.asarray(read.toarray() if hasattr(read, "toarray") else read, dtype=float)
     values = np.asarray(getattr(X, "values", X), dtype=float)
     return values[:, None] if values.ndim == 1 else values
 
