@@ -16,6 +16,7 @@ import numpy as np
 
 from ._typing import FloatArray
 from .data import Batch, Source
+from .errors import ParameterError
 from .model import LatentVariableModel
 from .result import EMResult, Finding, Iteration, Status, Step
 from .statistics import Expectation, Statistics
@@ -208,6 +209,11 @@ Evaluate = Callable[[Any], tuple[Expectation, float]]
 
 def _first(evaluate: Any, parameters: Any, acceleration: Acceleration | None) -> Iteration:
     expectation, objective = evaluate(parameters)
+    if not isfinite(objective):
+        raise ParameterError(
+            f"the objective is {objective} at the starting parameters: the prior holds them for impossible, as a weight "
+            "or a probability of 0 is under pseudo-counts; start above 0"
+        )
     model: LatentVariableModel = evaluate.args[0]
     return Iteration(
         index=0,

@@ -6,16 +6,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from os import PathLike
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from .data import ArraySource, Source
-from .em import Acceleration, Executor, run
-from .errors import ParameterError, name_columns
+from .em import Acceleration, Executor, iterate, run
+from .errors import ModelFileError, ParameterError, name_columns
 from .model import LatentVariableModel, check_source
 from .models.starts import initial_parameters
 from .result import EMResult, Finding, Iteration, Status
+
+if TYPE_CHECKING:
+    from .io.checkpoints import Checkpoint
 
 R = TypeVar("R")
 
@@ -46,7 +50,8 @@ def fit(
     Parameters
     ----------
     model : LatentVariableModel
-    data : Source, or array (n, D)
+    data : Source, array (n, D), sparse matrix, frame of pandas, polars or pyarrow, `io.Table`, or path
+        Files are read as by `read_table`; make a `ParquetSource` of one that is larger than memory.
     parameters : ModelParameters, optional
         Where to start; `init` and `n_init` then say nothing.
     init : {"k-means++", "random", "random-rows", "small-em"} or array (n, K)
@@ -68,8 +73,9 @@ def fit(
         Called with each `Iteration`; one that returns True stops the fit.
     restart_collapsed : int
         How many new starts to try where a component collapses onto its floor.
-    checkpoint : Checkpoint, optional
-        Writes the state of the fit to a file now and then, and goes on from that file if it exists.
+    checkpoint : path or Checkpoint, optional
+        Writes the state of the fit to that file once a minute (or as the `Checkpoint` says), and goes on from there if
+        it exists.
 
     Returns
     -------
@@ -85,11 +91,10 @@ def fit(
     generator = as_generator(random_state)
     starts = 1 if parameters is not None else _whole("n_init", n_init, 1)
     restarts = _whole("restart_collapsed", restart_collapsed, 0)
-    if checkpoint is not None and (starts > 1 or restarts):
-        raise ParameterError("a checkpoint belongs to one start: use n_init=1 and restart_collapsed=0 with it")
+    keeper = as_checkpoint(checkpoint, starts, restarts)
     options = (as_acceleration(acceleration), _not_negative("tol", tol), _whole("max_iter", max_iter, 0))
     with opened(executor) as workers:
-        climb = partial(_climb, model, source, workers, options, tuple(callbacks), checkpoint)
+        climb = partial(_climb, model, source, workers, options, tuple(callbacks), keeper)
 
         def attempt(_: int) -> EMResult:
             if parameters is not None:
@@ -105,7 +110,7 @@ def _climb(
     executor: Executor,
     options: tuple[Acceleration | None, float, int],
     callbacks: tuple[Callable[[Iteration], object], ...],
-    checkpoint: Any,
+    checkpoint: Checkpoint | None,
     start: Any,
 ) -> EMResult:
     """From one start to its limit, or from where the checkpoint left off."""
@@ -119,8 +124,35 @@ def _climb(
         tol=tol,
         max_iter=max_iter,
         callbacks=callbacks if checkpoint is None else (*callbacks, checkpoint),
-        resume=checkpoint.load(start) if checkpoint is not None and checkpoint.exists() else None,
+        resume=resumed(checkpoint, model, source, start, executor),
     )
+
+
+def as_checkpoint(checkpoint: Any, starts: int, restarts: int) -> Checkpoint | None:
+    """A checkpoint by its path; several starts have none."""
+    if checkpoint is None:
+        return None
+    if starts > 1 or restarts:
+        raise ParameterError("a checkpoint belongs to one start: use n_init=1 and restart_collapsed=0 with it")
+    from .io.checkpoints import Checkpoint
+
+    return checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
+
+
+def resumed(
+    checkpoint: Checkpoint | None, model: LatentVariableModel, source: Source, start: Any, executor: Executor
+) -> Iteration | None:
+    """The iteration in the checkpoint, if there is one and it is of these data; one pass over them tells."""
+    if checkpoint is None or not checkpoint.exists():
+        return None
+    kept = checkpoint.load(start)
+    here = next(iterate(model, source, kept.parameters, executor=executor))
+    if not abs(here.objective - kept.objective) <= here.rounding + kept.rounding:
+        raise ModelFileError(
+            f"{checkpoint.path} is the checkpoint of other data or of another model: its parameters have the "
+            f"objective {kept.objective:.10g} there and {here.objective:.10g} here; remove it or choose another file"
+        )
+    return kept
 
 
 def best_of(
@@ -171,8 +203,21 @@ def as_source(data: Any, **columns: Any) -> Source:
         if given:
             raise ParameterError(f"{', '.join(given)}: give them to the source itself")
         return data
+    if _has_names(data):
+        from .io.tables import read_table
+
+        table = read_table(data)
+        return ArraySource(table.values, names=table.names, **given)
     values = np.asarray(data) if not hasattr(data, "tocsr") else data.tocsr()
     return ArraySource(values[:, None] if values.ndim == 1 else values, **given)
+
+
+def _has_names(data: Any) -> bool:
+    """Whether the data are the path of a file, a frame, or a table: something with names of columns."""
+    from .io.tables import Table
+
+    frame = hasattr(type(data), "columns") or hasattr(type(data), "schema")
+    return frame or isinstance(data, str | PathLike | Table)
 
 
 def as_generator(random_state: Any) -> np.random.Generator:

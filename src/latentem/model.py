@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from ._typing import Array, FloatArray
-from .data import Batch, Source
+from .data import ArraySource, Batch, Source
 from .errors import DataError, LatentemError, ParameterError, name_columns
 from .parameters import Parameters
 from .statistics import Expectation, Statistics
@@ -200,9 +200,28 @@ class Prior:
     weights: FloatArray | None = None
     concentration: float = 0.0
 
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.concentration) and self.concentration >= 0):
+            raise ParameterError(f"the concentration of a prior must be finite and not negative, got {self.concentration}")
+        if self.weights is not None and self.rows is None:
+            raise ParameterError("a prior has weights, but no rows that they could belong to")
+
     @property
     def is_flat(self) -> bool:
         return self.rows is None and self.concentration == 0
+
+    def check(self, family: Family[Any, Any], n_columns: int) -> None:
+        """Raise `DataError` where the pseudo-observations could not be rows of the data."""
+        if self.rows is None:
+            return
+        try:
+            rows = np.asarray(self.rows, float)
+            source = ArraySource(rows[None] if rows.ndim == 1 else rows, weights=self.weights)
+            if source.n_columns != n_columns:
+                raise DataError(f"its rows have {source.n_columns} columns, the data have {n_columns}")
+            check_source(family, source)
+        except ValueError as error:
+            raise DataError(f"the pseudo-observations of the prior: {error}") from error
 
     def batch(self) -> Batch | None:
         if self.rows is None:
@@ -427,7 +446,9 @@ def _impossible(log_likelihood: FloatArray, batch: Batch, per_group: bool) -> La
 
 
 def check_source(model: Family[Any, Any], source: Source) -> None:
-    """One pass over the data that raises where a row lies outside the model's support."""
+    """One pass over the data that raises where a row lies outside the model's support, and likewise for its prior."""
+    if isinstance(model, LatentVariableModel):
+        model.prior.check(model.family, source.n_columns)
     for batch in source:
         check_batch(model, batch, source.names)
 

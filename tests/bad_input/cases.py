@@ -306,7 +306,8 @@ KINDS: dict[str, Kind] = {
     "zero-inflated": model(ZeroInflated(Poisson()), "counts", "inflation", "base.rates", columns=1),
     "zero-inflated gamma": model(PerColumn(ZeroInflated(Gamma())), "positive"),
     "zero-truncated": model(PerColumn(Truncated(Poisson(), low=1)), "from one"),
-    "truncated": model(Truncated(Exponential(), high=1e3), "positive", "base.rates", columns=1),
+    # Its M-step integrates numerically: few components only.
+    "truncated": model(Truncated(Exponential(), high=1e3), "positive", "base.rates", columns=1, components=2),
     "product": model(MIXED, "counts", "parts.0.rates", "parts.1.means", columns=2),
     "with noise": Kind(
         lambda n_components, **options: es.MixtureModel([*[FullGaussian()] * (n_components - 1), BOX], **options),

@@ -31,7 +31,7 @@ from latentem.execution import Serial  # noqa: E402
 from latentem.statistics import arrays_of  # noqa: E402
 
 OURS = (ConvergenceWarning, FindingWarning)
-SLOW = 20.0
+SLOW = 120.0
 
 
 @dataclass

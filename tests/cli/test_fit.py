@@ -38,7 +38,8 @@ CASES = {
     "seed": ([*GAUSSIAN, "-k", "5", "--max-iter", "0", "--init", "random"], ["--seed", "1"], "parameters"),
     "quiet": (GAUSSIAN, ["--quiet"], "output"),
 }
-TESTED_APART = {"model", "data", "no_header", "output", "assignments", "probabilities", "figure"}
+TESTED_APART = {"model", "data", "no_header", "output", "assignments", "probabilities", "figure", "stream"}
+TESTED_APART |= {"checkpoint", "checkpoint_every"}
 
 
 def files(arguments, faithful, counts):

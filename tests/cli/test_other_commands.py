@@ -3,7 +3,9 @@
 import os
 import re
 import signal
+import subprocess
 import sys
+import time
 
 import numpy as np
 import pandas as pd
@@ -191,3 +193,39 @@ def test_a_long_fit_shows_its_progress_on_a_terminal_and_ctrl_c_keeps_the_best_s
 def test_where_there_is_no_terminal_nothing_is_shown_but_the_result(shell, faithful):
     process = shell("fit", "gaussian-mixture", faithful, "--columns", "waiting", "-k", "1..3", "--n-init", "3")
     assert process.returncode == 0 and process.stderr == "" and "\x1b" not in process.stdout
+
+
+# -- checkpoints -------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_a_killed_fit_goes_on_from_its_checkpoint_to_the_bits_of_one_that_was_not(shell, spawn, tmp_path):
+    rng = np.random.default_rng(0)
+    write_table(tmp_path / "big.parquet", {f"c{j}": rng.standard_normal(40_000) for j in range(4)})
+    command = ["fit", "gaussian-mixture", tmp_path / "big.parquet", "-k", "5", "--tol", "0", "--max-iter", "60", "-q"]
+    assert shell(*command, "--output", tmp_path / "whole").returncode == 1
+    broken = [*command, "--output", tmp_path / "broken", "--checkpoint", tmp_path / "c", "--checkpoint-every", "0"]
+    process = spawn(*broken, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "c").exists() or latentem.load(tmp_path / "c").index < 10:
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL and not (tmp_path / "broken").exists()
+    assert shell(*broken).returncode == 1
+    whole, resumed = (latentem.load(tmp_path / name).result_ for name in ("whole", "broken"))
+    assert resumed.parameters.flatten().tobytes() == whole.parameters.flatten().tobytes()
+    assert (resumed.n_iter, resumed.status) == (whole.n_iter, whole.status)
+    assert len(resumed.history) < len(whole.history)
+
+
+def test_a_checkpoint_keeps_one_fit_of_one_start(cli, faithful, tmp_path):
+    fit = ["fit", "gaussian-mixture", faithful, "--checkpoint", tmp_path / "c", "--columns"]
+    common = [*fit, "waiting"]
+    for more, message in ((["-k", "1..3"], "keeps one fit"), (["--n-init", "3"], "n_init=1")):
+        result = cli(*common, *more)
+        assert result.exit_code == 2 and message in " ".join(result.stderr.split())
+    assert not (tmp_path / "c").exists()
+    assert cli(*common, "-k", "2").exit_code == 0 and (tmp_path / "c").exists()
+    other = cli(*fit, "eruptions", "-k", "2")
+    assert other.exit_code == 2 and "checkpoint of other data" in other.stderr

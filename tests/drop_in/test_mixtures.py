@@ -406,6 +406,7 @@ def test_every_named_mixture_draws_what_it_fits(name: str, rng: np.random.Genera
         "VonMisesFisherMixture": _unit(rng.normal(size=(90, 3)) + np.array([2.0, 0.0, 0.0])),
         "GaussianMixture": rng.normal(size=(90, 2)),
         "StudentTMixture": rng.normal(size=(90, 2)),
+        "NegativeBinomialMixture": rng.negative_binomial(4, 0.5, (90, 2)),
     }.get(name, rng.poisson(4, (90, 2)) + 1)
     fitted = kind(1, random_state=0, max_iter=50, tol=1.0).fit(data)
     drawn, components = fitted.sample(4000)

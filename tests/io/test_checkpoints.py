@@ -9,10 +9,13 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
+import latentem
 from latentem.acceleration import Squarem
+from latentem.datasets import load_faithful
 from latentem.em import run
-from latentem.errors import ModelFileError
+from latentem.errors import ModelFileError, ParameterError
 from latentem.execution import Serial
 from latentem.io import Checkpoint, load, save
 from latentem.result import Step
@@ -90,6 +93,58 @@ def test_no_file_is_nothing_to_go_on_from(tmp_path):
         checkpoint.load()
     with pytest.raises(ModelFileError, match="every_seconds"):
         Checkpoint(tmp_path / "none", every_seconds=float("nan"))
+
+
+def gaussians(n_components=3):
+    return latentem.LatentVariableModel(latentem.Categorical(n_components), latentem.families.FullGaussian())
+
+
+def test_fit_takes_a_path_and_goes_on_from_it(tmp_path):
+    data = load_faithful().values
+    whole = latentem.fit(gaussians(), data, random_state=1, tol=1e-9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoint, "__call__", Checkpoint.write)
+        part = latentem.fit(gaussians(), data, random_state=1, tol=1e-9, max_iter=4, checkpoint=tmp_path / "c")
+    assert not part.converged
+    again = latentem.fit(gaussians(), data, random_state=1, tol=1e-9, checkpoint=str(tmp_path / "c"))
+    assert end_bits(again) == end_bits(whole) and len(again.history) == len(whole.history) - 5
+
+
+@pytest.mark.parametrize("change", [lambda x: x[:-1], lambda x: x * 1.001], ids=["fewer rows", "other units"])
+def test_a_checkpoint_of_other_data_is_refused(tmp_path, change):
+    data = load_faithful().values
+    latentem.fit(gaussians(), data, random_state=1, max_iter=4, checkpoint=tmp_path / "c")
+    with pytest.raises(ModelFileError, match="other data"):
+        latentem.fit(gaussians(), change(data), random_state=1, checkpoint=tmp_path / "c")
+    with pytest.raises(ModelFileError, match="other data"):
+        latentem.GaussianMixture(3, random_state=1).fit(change(data), checkpoint=tmp_path / "c")
+
+
+def test_several_starts_have_no_checkpoint(tmp_path):
+    data = load_faithful().values
+    for options in ({"n_init": 2}, {"restart_collapsed": 1}):
+        with pytest.raises(ParameterError, match="one start"):
+            latentem.fit(gaussians(), data, checkpoint=tmp_path / "c", **options)
+        with pytest.raises(ParameterError, match="one start"):
+            latentem.GaussianMixture(3, **options).fit(data, checkpoint=tmp_path / "c")
+    warm = latentem.GaussianMixture(2, warm_start=True, random_state=0).fit(data)
+    with pytest.raises(ParameterError, match="warm_start"):
+        warm.fit(data, checkpoint=tmp_path / "c")
+    assert not (tmp_path / "c").exists()
+
+
+@pytest.mark.parametrize("acceleration", [None, "squarem"])
+def test_an_estimator_goes_on_from_its_checkpoint(tmp_path, acceleration):
+    data = load_faithful().values
+    options = {"n_components": 3, "tol": 1e-8, "max_iter": 999, "random_state": 1, "acceleration": acceleration}
+    whole = latentem.GaussianMixture(**options).fit(data)
+    checkpoint = Checkpoint(tmp_path / "c", every_seconds=0)
+    with pytest.warns(ConvergenceWarning):
+        latentem.GaussianMixture(**{**options, "max_iter": 5}).fit(data, checkpoint=checkpoint)
+    again = latentem.GaussianMixture(**options).fit(data, checkpoint=checkpoint)
+    assert end_bits(again.result_) == end_bits(whole.result_)
+    finished = latentem.GaussianMixture(**options).fit(data, checkpoint=checkpoint)
+    assert end_bits(finished.result_) == end_bits(whole.result_) and len(finished.result_.history) == 1
 
 
 KILLED = """

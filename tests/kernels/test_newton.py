@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latentem.kernels.derivatives import difference_steps, gradient
+from latentem.kernels.derivatives import curved_jacobian, difference_steps, gradient
 from latentem.kernels.newton import maximize_smooth
 
 
@@ -61,3 +61,36 @@ def test_derivatives_are_accurate_on_any_scale() -> None:
         np.testing.assert_allclose(slope, np.cos(0.7) / scale, rtol=1e-10)
         step = difference_steps(lambda v, s=scale: float(np.sin(v[0] / s)), point)
         assert 1e-5 * scale < step[0] < 0.1 * scale
+
+
+def test_a_gradient_saves_evaluations_and_leads_closer() -> None:
+    rng = np.random.default_rng(1)
+    root, centre, calls = rng.normal(size=(20, 20)), rng.normal(size=20), [0, 0]
+    scales = 10.0 ** rng.uniform(-6, 6, size=20)
+    a = root @ root.T / 20 + np.eye(20)
+
+    def f(v):
+        calls[0] += 1
+        z = v / scales - centre
+        return float(-np.sum(np.cosh(z)) - 0.5 * z @ a @ z)
+
+    def slope(v):
+        calls[1] += 1
+        z = v / scales - centre
+        return -(np.sinh(z) + a @ z) / scales
+
+    by_values = maximize_smooth(f, 0 * scales) / scales
+    values, calls[0] = calls[0], 0
+    by_slopes = maximize_smooth(f, 0 * scales, slope) / scales
+    assert sum(calls) < 0.25 * values
+    np.testing.assert_allclose(by_values, centre, atol=1e-7)
+    np.testing.assert_allclose(by_slopes, centre, atol=1e-12)
+
+
+def test_differences_of_a_gradient_are_the_hessian_whatever_the_units() -> None:
+    scales = np.array([1e-8, 1.0, 1e8])
+    point = scales * np.array([0.3, 0.7, -0.4])
+    steps, found = curved_jacobian(lambda v: np.cos((v / scales).sum()) / scales, point, np.sin(0.6))
+    expected = -np.sin(0.6) / np.outer(scales, scales)
+    np.testing.assert_allclose(found, expected, rtol=1e-3)
+    assert np.all((steps > 1e-5 * scales) & (steps < 0.1 * scales))

@@ -147,6 +147,27 @@ def test_concentration_inverts_the_mean_length(dimension, rng):
     assert concentration(np.array([0.0, 1.0, 1 + 1e-15]), dimension, 1e8).tolist() == [0.0, 1e8, 1e8]
 
 
+@pytest.mark.parametrize("dimension", [2, 3, 10, 768])
+def test_concentration_takes_five_evaluations_at_most(dimension, monkeypatch):
+    calls = []
+    counted = lambda order, kappa: calls.append(kappa) or bessel_ratio(order, kappa)  # noqa: E731
+    monkeypatch.setattr("latentem.kernels.von_mises_fisher.bessel_ratio", counted)
+    for length in (1e-8, 1e-3, 0.1, 0.5, 0.9, 0.99, 0.9999, 1 - 1e-7):
+        calls.clear()
+        concentration(np.array([length]), dimension, 1e8)
+        assert 1 <= len(calls) <= 5, length
+
+
+def test_beta_shapes_of_the_smallest_and_largest_shares_are_finite(rng):
+    smallest, largest = np.log(1e-300), np.log1p(-(2.0**-53))
+    for log_x, log_rest in ((smallest, -1e-300), (0.5 * smallest, -1e-150), (largest, np.log(2.0**-53))):
+        a, b = beta_shapes(np.array([log_x]), np.array([log_rest]), 1e8)
+        assert 0 < min(a[0], b[0]) <= 1e8 and max(a[0], b[0]) <= 1.0001e300
+    x = np.append(rng.beta(2, 3, size=50), 1e-300)
+    a, b = beta_shapes(np.mean(np.log(x), keepdims=True), np.mean(np.log1p(-x), keepdims=True), 1e8)
+    np.testing.assert_allclose(-digamma_step(a, b), np.mean(np.log(x)), rtol=1e-12)
+
+
 # -- units -----------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,8 @@ import pytest
 import zoo
 
 from latentem.data import Batch
-from latentem.model import Posterior
+from latentem.families.numeric_step import knows_score
+from latentem.model import Family, Posterior
 from latentem.testing import check_family, draw
 
 K = 3
@@ -18,6 +19,24 @@ ALL = {**zoo.FAMILIES, **zoo.VARIANTS}
 def test_family_keeps_the_laws(name):
     specimen = ALL[name]
     check_family(specimen.of(K), specimen.parameters(K), K, missing=specimen.missing, outside=specimen.outside)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_score_is_the_gradient_of_q_wherever_it_is_asked(name):
+    specimen, rng = ALL[name], np.random.default_rng(6)
+    family, params = specimen.of(K), specimen.parameters(K)
+    batch, states = draw(family, params, K, rng)
+    statistics = family.statistics(batch, Posterior(rng.dirichlet(np.ones(K), size=len(states)).T), params)
+    vector = params.flatten()
+    elsewhere = params.unflatten(vector + rng.normal(scale=0.1, size=vector.shape))
+    expected = Family.score(family, statistics, elsewhere)
+    size = 1e-7 * (1 + abs(family.expected_log_density(statistics, elsewhere)))
+    np.testing.assert_allclose(family.score(statistics, elsewhere), expected, rtol=1e-6, atol=size)
+
+
+def test_families_that_know_their_score_are_told_from_those_that_do_not():
+    knowing = {name for name, specimen in ALL.items() if knows_score(specimen.of(K))}
+    assert set(ALL) - knowing == {"Truncated", "Truncated, on both sides"}
 
 
 def test_uniform_noise_has_no_density_outside_its_box():

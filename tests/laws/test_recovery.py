@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import zoo
 
-from latentem.data import ArraySource, Batch
+from latentem.data import ArraySource
 from latentem.execution import Serial
 from latentem.fitting import fit
 from latentem.latents import Categorical
@@ -19,8 +19,8 @@ from latentem.model import LatentVariableModel, ModelParameters
 ROWS, CANDIDATES = 600, 300
 # A row's posterior leaves little doubt, and the means lie at least so many standard deviations of all rows apart.
 CERTAIN, APART = 0.98, 1.2
-# Nothing to estimate; different families, of which k-means cannot know which one belongs to which cluster; and variances
-# held where they start, not at those of the rows.
+# Nothing to estimate; different families, of which k-means cannot know which one belongs to which cluster; variances
+# held where they start, which is not at those of the rows.
 WITHOUT = ("UniformNoise", "Components", "Constrained")
 ALL = {name: one for name, one in {**zoo.FAMILIES, **zoo.VARIANTS}.items() if name not in WITHOUT}
 
@@ -66,4 +66,5 @@ def test_components_that_lie_apart_are_found_from_the_default_start(name: str) -
     result = fit(model, source, executor=Serial(), random_state=0)
     (batch,) = source
     expected = model.e_step(truth, batch).log_likelihood
-    assert result.log_likelihood >= expected, f"{result.status}: {result.parameters.arrays()} instead of {truth.arrays()}"
+    found = f"{result.status}: {result.parameters.arrays()} instead of {truth.arrays()}"
+    assert result.log_likelihood >= expected, found

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from latentem.data import ArraySource
+from latentem.data import ArraySource, Batch
 from latentem.em import run
 from latentem.execution import Serial
+from latentem.families.categorical import CategoricalColumns, CategoryParameters, ColumnProbabilities
 from latentem.families.components import Components
 from latentem.families.composite import CompositeParameters
 from latentem.families.constrained import Constrained
@@ -17,6 +18,7 @@ from latentem.families.gaussian import (
     FullGaussian,
     FullGaussianParameters,
 )
+from latentem.families.log_mass import log_mass
 from latentem.families.plate import Plate
 from latentem.families.poisson import Poisson, PoissonParameters
 from latentem.families.product import PerColumn, Product
@@ -142,3 +144,40 @@ def assert_monotone(model: LatentVariableModel, source: ArraySource, start: Mode
     assert np.all(np.diff(objective) >= -1e-11 * np.abs(objective[1:]))
     assert objective[-1] > objective[0]
     assert all(np.isfinite(value).all() for value in result.parameters.arrays().values())
+
+
+class Asked(CategoricalColumns):
+    """Counts how often it is asked whether values lie in its support."""
+
+    checks = 0
+
+    def check(self, batch: Batch) -> None:
+        Asked.checks += 1
+        super().check(batch)
+
+
+@pytest.mark.parametrize(("low", "high"), [(1, None), (None, 3_000_000), (2, 40_000_000), (5, None), (6, None)])
+def test_a_finite_support_is_found_in_few_questions(low: float | None, high: float | None) -> None:
+    shares = np.array([[0.9, 0.02, 0.02, 0.02, 0.02, 0.02], [0.05, 0.1, 0.2, 0.3, 0.2, 0.15]])
+    family = Asked((6,))
+    Asked.checks = 0
+    found = log_mass(family, CategoryParameters((ColumnProbabilities(shares),)), low, high)
+    with np.errstate(divide="ignore"):
+        expected = np.log(shares[:, int(low or 0) :].sum(axis=1))
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+    assert Asked.checks < 100
+
+
+def test_a_support_that_begins_above_zero_is_found() -> None:
+    inner = Truncated(Poisson(), low=5, high=6)
+    weights = np.array([2.0**5 / 120, 2.0**6 / 720])
+    five, six = weights / weights.sum()
+    for low, high, expected in ((None, 5, five), (6, 9, six), (0, 99, 1.0)):
+        found = log_mass(inner, TruncatedParameters(rates(2.0)), low, high)
+        np.testing.assert_allclose(np.exp(found), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("rate", [3.0, 4e5])
+def test_a_distant_bound_takes_nothing_away(rate: float) -> None:
+    found = log_mass(Poisson(), rates(rate), None, 1e12)
+    np.testing.assert_allclose(found, 0.0, atol=1e-12)

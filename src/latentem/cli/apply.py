@@ -10,12 +10,16 @@ from typing import Any
 import click
 import numpy as np
 
+from ..data import Source
 from ..errors import DataError, ModelFileError
+from ..io.formats import known_suffix
 from ..io.model_files import load_with_notes
-from ..io.tables import Table, known_suffix, read_table, write_table
+from ..io.tables import Table, read_table, write_table
+from ..models.starts import draw_pool
 from .errors import quiet_warnings
 
 FILE = click.Path(path_type=Path, dir_okay=False)
+DRAWN_ROWS = 20_000
 
 
 @click.command(short_help="Each row's component, by a fitted model.")
@@ -34,7 +38,7 @@ def predict(model_file: Path, data: Path, output: Path | None, probabilities: bo
     if not len(table):
         raise DataError(f"{data} has no rows")
     with quiet_warnings():
-        put(assignments(estimator, table, probabilities), output)
+        put(assignments(estimator, known_rows(estimator, table), probabilities), output)
 
 
 @click.command(short_help="Draw rows from a fitted model.")
@@ -80,9 +84,8 @@ def load_estimator(path: Path) -> tuple[Any, dict[str, Any]]:
     return estimator, notes
 
 
-def assignments(estimator: Any, table: Table, probabilities: bool) -> dict[str, Any]:
+def assignments(estimator: Any, rows: Table | Source, probabilities: bool) -> dict[str, Any]:
     """The columns that `predict` and `fit --assignments` write."""
-    rows = table if hasattr(estimator, "feature_names_in_") else table.values
     r = estimator.predict_proba(rows)
     component = r.argmax(axis=1)
     found = {
@@ -93,6 +96,13 @@ def assignments(estimator: Any, table: Table, probabilities: bool) -> dict[str, 
     if probabilities:
         found.update({f"probability_{k}": r[:, k] for k in range(r.shape[1])})
     return found
+
+
+def known_rows(estimator: Any, table: Table) -> Table:
+    """The table, its names of columns left out where the model was fitted without any."""
+    if hasattr(estimator, "feature_names_in_"):
+        return table
+    return Table(tuple(f"x{j}" for j in range(len(table.names))), table.values)
 
 
 def put(columns: Mapping[str, Any], output: Path | None) -> None:
@@ -107,14 +117,16 @@ def put(columns: Mapping[str, Any], output: Path | None) -> None:
     csv.write_csv(pa.table(dict(columns)), sys.stdout.buffer)
 
 
-def draw(estimator: Any, table: Table, path: Path) -> None:
-    """The picture of a fit over the first two columns (or the only one)."""
+def draw(estimator: Any, rows: Table | Source, path: Path) -> None:
+    """The picture of a fit over the first two columns (or the only one); of a source over some of its rows."""
     from matplotlib.figure import Figure
 
     from ..plots import draw_mixture
 
     figure = Figure(figsize=(6.4, 4.8), layout="constrained")
-    draw_mixture(estimator, table, figure.add_subplot())
+    if isinstance(rows, Source):
+        rows = Table(rows.names, draw_pool(rows, np.random.default_rng(0), DRAWN_ROWS).values)
+    draw_mixture(estimator, rows, figure.add_subplot())
     figure.savefig(path, dpi=150)
 
 

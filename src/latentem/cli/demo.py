@@ -51,11 +51,11 @@ def _fit(table: Any) -> list[Any]:
     from .options import Data
 
     options: dict[str, Any] = dict.fromkeys(
-        ("reg_covar", "dof", "binarize", "init", "covariance", "executor", "workers", "order")
+        ("reg_covar", "dof", "binarize", "init", "covariance", "executor", "workers", "order", "checkpoint")
     )
     options |= {"components": list(range(1, MOST_COMPONENTS + 1)), "criterion": "bic", "quiet": False, "seed": 0}
     options |= {"n_init": 5, "max_iter": 2000, "acceleration": "none", "tol": 1e-10}
-    return fit_all("gaussian-mixture", Data(table, None, None), options)
+    return fit_all("gaussian-mixture", Data(table), options)
 
 
 def _write(folder: Path, table: Any, candidates: list[Any], best: Any) -> list[str]:

@@ -10,7 +10,7 @@ import click
 
 from ..result import Status
 from .errors import NOT_CONVERGED, quiet_warnings
-from .options import Components, Data, Names, NumberOr, make_executor, read_data
+from .options import Components, Data, Names, NumberOr, is_streamed, make_executor, read_data
 from .registry import CATEGORICAL, ModelName, build
 from .tell import Candidate, choose
 
@@ -30,6 +30,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--labels", metavar="COLUMN", help="Column of known components: 0, 1, …; empty or -1 where unknown.")
 @click.option("--categories", type=Names(), help="Columns to read as categories; 'text': every column of text.")
 @click.option("--no-header", is_flag=True, help="The first line of a text file is data; columns are x0, x1, ….")
+@click.option("--stream/--no-stream", default=None, help="Read a .parquet file at every pass; by default above 1 GB.")
 @click.option("--covariance", type=Names(), help="full, tied, diag, spherical: one, or several to compare.")
 @click.option("--reg-covar", type=NumberOr("auto"), help="Floor under variances; auto: 1e-6 of each column's.")
 @click.option("--dof", type=NumberOr("free", "tied"), help="Degrees of freedom of Student's t.")
@@ -43,6 +44,8 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--executor", type=click.Choice(["serial", "threads", "processes"]), help="Never changes a result.")
 @click.option("--workers", type=click.IntRange(1), help="Number of threads or processes.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the random starts.")
+@click.option("--checkpoint", type=FILE, help="Keep the state of the fit here, and go on from it if it is there.")
+@click.option("--checkpoint-every", type=click.FloatRange(0), default=60.0, show_default=True, metavar="SECONDS")
 @click.option("-o", "--output", type=FILE, help="Write the model here (name.latentem).")
 @click.option("--assignments", type=FILE, help="Write each row's component here (.csv, .tsv, .parquet).")
 @click.option("--probabilities", is_flag=True, help="Write the probabilities of all components too.")
@@ -59,13 +62,15 @@ def fit(ctx: click.Context, model: str, data: Path, **options: Any) -> None:
     latentem fit gaussian-mixture data.parquet --components 1..9 --output model.latentem
     """
     _check_outputs(options)
+    categories = _categories(model, options["categories"])
     content = read_data(
         data,
         columns=options["columns"],
         weights=options["weights"],
         labels=options["labels"],
-        categories=_categories(model, options["categories"]),
+        categories=categories,
         header=not options["no_header"],
+        stream=is_streamed(data, options["stream"], _needs_memory(model, categories, options)),
     )
     with quiet_warnings():
         candidates = fit_all(model, content, options)
@@ -83,6 +88,8 @@ def fit_all(model: str, content: Data, options: dict[str, Any]) -> list[Candidat
 
     meter = Meter()
     asked = list(_asked(model, options))
+    if options["checkpoint"] is not None and len(asked) > 1:
+        raise click.UsageError(f"--checkpoint keeps one fit, but these options ask for {len(asked)}")
     with shown(meter, len(asked), options["quiet"]) as advance:
         fitted = []
         for label, settings in asked:
@@ -123,19 +130,25 @@ def _fit_one(
 
     estimator = build(model, settings)
     k = settings["n_components"]
-    weight = len(content.table) if content.weights is None else float(content.weights.sum())
-    meter.begin(f"{label}, {k} component{'s' * (k > 1)}", estimator.tol * weight, settings["max_iter"])
+    meter.begin(f"{label}, {k} component{'s' * (k > 1)}", estimator.tol * content.total, settings["max_iter"])
     asked = make_executor(options["executor"], options["workers"])
     executor = as_executor(asked)
     try:
         estimator.set_params(executor=Watched(executor, meter))
-        estimator.fit(content.table, sample_weight=content.weights, labels=content.labels)
+        estimator.fit(content.rows, sample_weight=content.weights, labels=content.labels, checkpoint=_keeper(options))
     finally:
         if hasattr(executor, "close"):
             executor.close()
     estimator.set_params(executor=asked)
-    icl = estimator.icl(content.table, content.weights) if options["criterion"] == "icl" else None
+    icl = estimator.icl(content.rows, content.weights) if options["criterion"] == "icl" else None
     return Candidate(label, k, estimator, icl)
+
+
+def _keeper(options: dict[str, Any]) -> Any:
+    from ..io.checkpoints import Checkpoint
+
+    path = options["checkpoint"]
+    return None if path is None else Checkpoint(path, every_seconds=options["checkpoint_every"])
 
 
 # -- what comes out ----------------------------------------------------------------------------
@@ -143,7 +156,7 @@ def _fit_one(
 
 def _check_outputs(options: dict[str, Any]) -> None:
     """Before anything is fitted: whether the results can be written where they are asked for."""
-    from ..io.tables import known_suffix
+    from ..io.formats import known_suffix
 
     if options["assignments"] is not None:
         known_suffix(options["assignments"])
@@ -151,7 +164,7 @@ def _check_outputs(options: dict[str, Any]) -> None:
         raise click.UsageError("--probabilities says what to write to the file of --assignments; give that too")
     if options["figure"] is not None and options["figure"].suffix.lower() not in (".png", ".pdf", ".svg"):
         raise click.UsageError(f"--figure {options['figure']}: expected a file named *.png, *.pdf or *.svg")
-    for name in ("output", "assignments", "figure"):
+    for name in ("output", "assignments", "figure", "checkpoint"):
         path: Path | None = options[name]
         if path is not None and not path.parent.is_dir():
             raise click.UsageError(f"--{name} {path}: there is no folder {path.parent}")
@@ -163,18 +176,27 @@ def _categories(model: str, given: tuple[str, ...] | None) -> tuple[str, ...] | 
     return "text" if given == ("text",) else given
 
 
+def _needs_memory(model: str, categories: tuple[str, ...] | str, options: dict[str, Any]) -> str | None:
+    """What, of the things asked for, needs all rows in memory."""
+    if model in CATEGORICAL:
+        return model
+    if categories:
+        return "--categories"
+    return None if options["binarize"] is None else "--binarize"
+
+
 def _write(best: Candidate, content: Data, options: dict[str, Any]) -> None:
     from ..io.model_files import save
     from ..io.tables import write_table
     from .apply import assignments, draw
 
     if options["output"] is not None:
-        levels = {name: list(known) for name, known in content.table.levels.items()}
-        save(best.estimator, options["output"], notes={"columns": list(content.table.names), "levels": levels})
+        levels = {name: list(known) for name, known in content.levels.items()}
+        save(best.estimator, options["output"], notes={"columns": list(content.names), "levels": levels})
     if options["assignments"] is not None:
-        write_table(options["assignments"], assignments(best.estimator, content.table, options["probabilities"]))
+        write_table(options["assignments"], assignments(best.estimator, content.rows, options["probabilities"]))
     if options["figure"] is not None:
-        draw(best.estimator, content.table, options["figure"])
+        draw(best.estimator, content.rows, options["figure"])
 
 
 def _print(candidates: list[Candidate], best: Candidate, content: Data, options: dict[str, Any]) -> None:
@@ -184,7 +206,7 @@ def _print(candidates: list[Candidate], best: Candidate, content: Data, options:
     if len(candidates) > 1:
         out.print(tell.comparison(candidates, options["criterion"], best))
         out.print(tell.choice_line(candidates, options["criterion"], best))
-    for part in tell.description(best, content.table.names, content.table.levels, out.width):
+    for part in tell.description(best, content.names, content.levels, out.width):
         out.print(part)
     for name, title in (("output", "Model"), ("assignments", "Assignments"), ("figure", "Figure")):
         if options[name] is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ import click
 import numpy as np
 
 from .._typing import Array, FloatArray
-from ..data import ArraySource
+from ..data import ArraySource, Source
 from ..em import Executor
 from ..errors import DataError
-from ..io.streams import whole_labels
+from ..io.streams import ParquetSource, whole_labels
 from ..io.tables import TEXT, Table, read_table
 
 MOST_COMPONENTS = 10_000
+STREAMED_FROM = 1 << 30  # bytes of a file
 
 
 class Components(click.ParamType):
@@ -96,11 +98,48 @@ def make_executor(kind: str | None, workers: int | None) -> Executor | str | Non
 
 @dataclass(frozen=True)
 class Data:
-    """What a model is fitted to: columns of observations, and beside them weights and known components."""
+    """What a model is fitted to: columns of observations, and beside them weights and known components.
 
-    table: Table
-    weights: FloatArray | None
-    labels: Array | None
+    A source, which is read again at every pass, holds its weights and known components itself.
+    """
+
+    rows: Table | Source
+    weights: FloatArray | None = None
+    labels: Array | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self.rows.names
+
+    @property
+    def levels(self) -> Mapping[str, tuple[str, ...]]:
+        return self.rows.levels if isinstance(self.rows, Table) else {}
+
+    @cached_property
+    def total(self) -> float:
+        """Sum of the weights."""
+        if isinstance(self.rows, Source):
+            return sum(float(batch.unit_weights(False).sum()) for batch in self.rows)
+        return float(len(self.rows) if self.weights is None else self.weights.sum())
+
+
+def is_streamed(path: Path, asked: bool | None, needs_memory: str | None) -> bool:
+    """Whether the file is read again at every pass: as asked, or if it is a large Parquet file.
+
+    Parameters
+    ----------
+    needs_memory : str or None
+        The option or the model that needs all rows at once.
+    """
+    readable = path.suffix.lower() == ".parquet"
+    if asked is None:
+        large = readable and path.exists() and path.stat().st_size > STREAMED_FROM
+        return large and needs_memory is None
+    if asked and not readable:
+        raise click.UsageError(f"--stream reads parts of a file again and again, which only .parquet has, not {path}")
+    if asked and needs_memory is not None:
+        raise click.UsageError(f"{needs_memory} needs all rows in memory; leave out --stream")
+    return asked
 
 
 def read_data(
@@ -111,11 +150,14 @@ def read_data(
     labels: str | None,
     categories: Sequence[str] | str,
     header: bool,
+    stream: bool,
 ) -> Data:
     """Read the file, take the columns apart, and name the first entry that no model could take."""
     beside = [name for name in (weights, labels) if name is not None]
     wanted = None if columns is None else list(dict.fromkeys([*columns, *beside]))
     coded = categories if categories == TEXT else [name for name in categories if name not in beside]
+    if stream:
+        return Data(ParquetSource(path, columns=columns, weights=weights, labels=labels))
     whole = read_table(path, columns=wanted, categories=coded, header=header)
     table = whole.select(columns) if columns is not None else whole.drop(_known(beside, whole))
     if not table.names:

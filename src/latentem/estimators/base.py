@@ -15,10 +15,11 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from .._typing import Array
-from ..data import ArraySource
+from ..data import Source
 from ..em import RemainingGain
 from ..errors import DataError, ParameterError
 from ..families.components import Components
+from ..fitting import as_checkpoint
 from ..latents import Categorical
 from ..model import Family, LatentVariableModel, ModelParameters, Prior, check_source
 from ..result import EMResult, Status
@@ -26,8 +27,8 @@ from .components import ORDERS, sort_components
 from .equal_rows import collapse
 from .findings import examine, tell
 from .fits import Plan, best_fit
-from .inputs import read_labels, read_table, read_weights, require_observed, source_of
-from .predicting import Predicting
+from .inputs import Survey, read_table, require_observed, survey
+from .predicting import Predicting, precision
 from .starting import METHODS
 from .starting_values import constrain
 from .undoing import unchanged_on_error
@@ -68,7 +69,7 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
     # -- what a subclass says ------------------------------------------------------------------
 
     @abstractmethod
-    def _family(self, source: ArraySource) -> Family[Any, Any]:
+    def _family(self, source: Source) -> Family[Any, Any]:
         """The components' family, its options taken from the constructor's."""
 
     def _read(self, X: Any, *, reset: bool) -> Any:
@@ -93,19 +94,25 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
 
     @with_callbacks
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None, checkpoint: Any = None
+    ) -> Self:
         """Estimate the parameters by EM.
 
         Parameters
         ----------
-        X : array-like (n, D)
-            NumPy, pandas, polars, pyarrow; NaN marks a missing entry.
+        X : array-like (n, D), or Source
+            NumPy, pandas, polars, pyarrow, `io.Table`; NaN marks a missing entry.  A `Source`, such as a
+            `ParquetSource` larger than memory, holds its weights and labels itself.
         y : None
             Ignored.
         sample_weight : (n,), optional
             Weights of the rows: 2 is the row twice, 0 is no row.
         labels : (n,) of int, optional
             Known components of the rows, -1 where unknown.
+        checkpoint : path or Checkpoint, optional
+            A file for the state of the fit, written once a minute (or as the `Checkpoint` says); the fit goes on from
+            there if it exists.  For one start.
 
         Returns
         -------
@@ -117,18 +124,17 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
             Data that cannot come from the model; row and column are named.
         """
         with unchanged_on_error(self):
-            table = self._read(X, reset=True)
-            n = table.shape[0]
-            weights, known = read_weights(sample_weight, n), read_labels(labels, n, self._n_states)
-            source = source_of(table, self, weights, known)
-            self._enough_rows(n if weights is None else int(np.count_nonzero(weights)))
+            source = self._source(X, sample_weight, labels, reset=True)
+            rows = survey(source, self._n_states)
+            self._enough_rows(rows.n_weighted)
             model = self._model_for(source)
             require_observed(source)
             check_source(model, source)
-            self._dtype = np.float32 if getattr(table, "dtype", None) == np.float32 else np.float64
+            self._dtype = precision(source)
+            plan = self._plan(model, rows, checkpoint)
             metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
             tasks = Tasks(self, {"X": X, "y": y, "metadata": metadata})
-            self._store(best_fit(self, model, source, collapse(source), tasks), source, tasks)
+            self._store(best_fit(self, model, source, collapse(source), plan, tasks), source, tasks)
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None) -> Array:
@@ -146,7 +152,7 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
                 "(rows with a positive weight); use fewer components or more rows"
             )
 
-    def _model_for(self, source: ArraySource) -> LatentVariableModel:
+    def _model_for(self, source: Source) -> LatentVariableModel:
         k = self._n_states
         family, weights = constrain(self._family(source), self.fixed, self.tied, k)
         if self.order is not None and isinstance(self.fixed, dict):
@@ -157,9 +163,11 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
             raise ParameterError("fixed holds 'weights' at their starting values: give those by weights_init")
         return LatentVariableModel(Categorical(k, weights), family, self.prior or Prior())
 
-    def _plan(self, model: LatentVariableModel, weight: float) -> Plan:
+    def _plan(self, model: LatentVariableModel, rows: Survey, checkpoint: Any) -> Plan:
         """How to fit: what `fits.best_fit` needs of the constructor's options."""
         warm = self.warm_start and hasattr(self, "result_")
+        if warm and checkpoint is not None:
+            raise ParameterError("a checkpoint goes on from its own file: use warm_start=False with it")
         return Plan(
             n_init=1 if warm else self.n_init,
             init=self.init_params,
@@ -168,7 +176,7 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
             values=self._start_values(model.family),
             gains=self._gains if warm else None,
             scale_free=getattr(self, "reg_covar", None) == "auto",
-            rule=RemainingGain(self.tol * weight),
+            rule=RemainingGain(self.tol * rows.weight),
             max_iter=self.max_iter,
             acceleration=self.acceleration,
             executor=self.executor,
@@ -176,6 +184,8 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
             verbose=int(self.verbose),
             verbose_interval=self.verbose_interval,
             random_state=self._random_state(),
+            survey=rows,
+            checkpoint=as_checkpoint(checkpoint, 1 if warm else self.n_init, self.restart_collapsed),
         )
 
     def _random_state(self) -> Any:
@@ -194,7 +204,7 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
             )
         return params
 
-    def _store(self, fitted: tuple[EMResult, tuple[Any, ...]], source: ArraySource, tasks: Tasks) -> None:
+    def _store(self, fitted: tuple[EMResult, tuple[Any, ...]], source: Source, tasks: Tasks) -> None:
         result, self._gains = fitted
         weight = result.expectation.weight
         result = replace(result, n_rows=source.n_rows, findings=(*self._examined(source), *result.findings))
@@ -209,7 +219,7 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
         self.lower_bounds_ = [objective / weight for step, objective in result.history if step.name != "START"]
         tasks.end(self._fitted(result.model, params))
 
-    def _examined(self, source: ArraySource) -> list[Any]:
+    def _examined(self, source: Source) -> list[Any]:
         return examine(source, self._n_states, self._estimates_variances)
 
     def _told(self, result: EMResult) -> None:
@@ -217,7 +227,7 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
         if not result.converged and result.status is not Status.STOPPED and self.max_iter > 0:
             warnings.warn(f"The best start did not converge; {result.status.value}", ConvergenceWarning, stacklevel=6)
 
-    def _sorted(self, result: EMResult, source: ArraySource) -> ModelParameters:
+    def _sorted(self, result: EMResult, source: Source) -> ModelParameters:
         params: ModelParameters = result.parameters
         if self.order is None:
             return params

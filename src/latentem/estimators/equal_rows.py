@@ -18,12 +18,14 @@ SAMPLE_ROWS = 4_096
 WORTH_IT = 0.5
 
 
-def collapse(source: ArraySource) -> ArraySource:
+def collapse(source: Source) -> Source:
     """The distinct rows of a source, each with the sum of its weights; rows of weight zero are left out.
 
     Small tables are always collapsed, large ones where at most half the rows of a sample are distinct.  A table
-    without weights whose rows all differ comes back as it is, in its own order.
+    without weights whose rows all differ comes back as it is, in its own order; so does a source that is not in memory.
     """
+    if not isinstance(source, ArraySource):
+        return source
     values: Any = source.values
     if hasattr(values, "tocsr"):
         if values.shape[0] * values.shape[1] > SMALL_TABLE:

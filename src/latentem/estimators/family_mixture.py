@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..data import ArraySource
+from ..data import Source
 from ..model import Family
 from .base import Mixture
 from .options import COMMON, COMMON_DOC, constructor
@@ -26,7 +26,7 @@ class FamilyMixture(Mixture):
     def __init__(self, n_components: int = 1, **options: Any) -> None:
         raise TypeError("take one of the named mixtures, or MixtureModel")
 
-    def _family(self, source: ArraySource) -> Family[Any, Any]:
+    def _family(self, source: Source) -> Family[Any, Any]:
         return family_named(self._name)
 
     def __sklearn_tags__(self) -> Any:

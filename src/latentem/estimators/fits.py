@@ -9,14 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ..data import ArraySource
+from ..data import Source
 from ..em import Executor, RemainingGain, iterate, run
 from ..errors import DataError
 from ..families.components import Components
-from ..fitting import as_acceleration, best_of, name_places, opened
+from ..fitting import as_acceleration, best_of, name_places, opened, resumed
+from ..io.checkpoints import Checkpoint
 from ..model import LatentVariableModel, ModelParameters
 from ..result import EMResult, Iteration, Status
 from .components import match_labels
+from .inputs import Survey
 from .starting import rough_parameters, start_parameters
 from .starting_values import put_in
 from .watching import Progress, Tasks, Watcher
@@ -54,6 +56,8 @@ class Plan:
     verbose: int
     verbose_interval: int
     random_state: Any
+    survey: Survey
+    checkpoint: Checkpoint | None
 
 
 @dataclass
@@ -61,10 +65,9 @@ class Fits:
     """The starts of one fit: the model, the data (all rows; the distinct rows), and how to go about it."""
 
     model: LatentVariableModel
-    rows: ArraySource
-    distinct: ArraySource
+    rows: Source
+    distinct: Source
     plan: Plan
-    weight: float
     executor: Executor
     tasks: Tasks
     attributes: Callable[[Any], dict[str, Any]]
@@ -73,10 +76,11 @@ class Fits:
     def one(self, number: int) -> tuple[EMResult, tuple[Any, ...]]:
         """The result of one start, and what a warm start needs of it."""
         plan = self.plan
-        progress = Progress(plan.verbose, plan.verbose_interval, self.weight)
+        progress = Progress(plan.verbose, plan.verbose_interval, plan.survey.weight)
         progress.begin(number)
         watcher = Watcher(self.tasks, plan.rule, plan.max_iter, self.attributes, self.tasks.start(plan.max_iter))
-        result = self._run(self._start(), (watcher, progress))
+        keeper = () if plan.checkpoint is None else (plan.checkpoint,)
+        result = self._run(self._start(), (watcher, progress, *keeper))
         self.stopped = watcher.finish(result.parameters) or result.status is Status.INTERRUPTED
         progress.end(result)
         gains = () if watcher.last is None else watcher.last.gains
@@ -92,7 +96,7 @@ class Fits:
                 return put_in(rough, plan.weights, plan.values)
         source = self.distinct if isinstance(plan.init, str) else self.rows
         start = start_parameters(self.model, source, plan.init, plan.random_state, plan.scale_free, self.executor)
-        if source.labels is not None and not isinstance(self.model.family, Components):
+        if plan.survey.labelled and not isinstance(self.model.family, Components):
             start = match_labels(self.model, start, source)
         return put_in(start, plan.weights, plan.values)
 
@@ -122,7 +126,12 @@ class Fits:
             ) from error
 
     def _resume(self, start: ModelParameters, options: dict[str, Any], watchers: tuple[Any, ...]) -> Iteration | None:
-        """On the same data a warm start remembers the gains before it, so that it can tell convergence."""
+        """Where a checkpoint left off; or a warm start with the gains before it, so that it can tell convergence."""
+        kept = resumed(self.plan.checkpoint, self.model, self.distinct, start, self.executor)
+        if kept is not None:
+            for watcher in watchers:
+                watcher(kept)
+            return kept
         if self.plan.gains is None or self.plan.max_iter == 0:
             return None
         first = next(iterate(self.model, self.distinct, start, **options))
@@ -134,15 +143,13 @@ class Fits:
 
 
 def best_fit(
-    estimator: Any, model: LatentVariableModel, rows: ArraySource, distinct: ArraySource, tasks: Tasks
+    estimator: Any, model: LatentVariableModel, rows: Source, distinct: Source, plan: Plan, tasks: Tasks
 ) -> tuple[EMResult, tuple[Any, ...]]:
     """The start with the highest objective; starts whose components collapsed are tried again on request."""
-    weight = float(rows.n_rows if rows.weights is None else rows.weights.sum())
-    plan: Plan = estimator._plan(model, weight)
     tasks.begin(plan.n_init if plan.restart_collapsed == 0 else None)
     attributes = partial(estimator._fitted, model)
     with opened(plan.executor) as executor:
-        fits = Fits(model, rows, distinct, plan, weight, executor, tasks, attributes)
+        fits = Fits(model, rows, distinct, plan, executor, tasks, attributes)
         best, gains = best_of(
             fits.one, plan.n_init, plan.restart_collapsed, lambda found: found[0], lambda _: fits.stopped
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,40 +12,48 @@ from .._typing import Array
 from ..io.tables import Table, read_table
 
 
-def unframed(X: Any, *, categories: bool = False) -> tuple[Any, Any]:
-    """X as scikit-learn checks it, and a frame that bears the names of its columns where that has none.
+def unframed(X: Any, *, categories: bool = False) -> tuple[Any, Sequence[str] | None]:
+    """X as scikit-learn checks it, and the names of its columns where that has lost them.
 
     Tables of polars, pyarrow and our own (`io.Table`) become arrays of numbers, or of `categories` as they are; pandas
     frames, arrays and sparse matrices are checked as they come.
     """
     if isinstance(X, Table):
-        return X.spelled() if categories and X.levels else X.values, _header(X.names)
+        return X.spelled() if categories and X.levels else X.values, X.names
     table = _arrow_table(X)
     if table is None:
         return X, None
-    return (_objects if categories else _numbers)(table), _header(table.schema.names)
+    return (_objects if categories else _numbers)(table), table.schema.names
 
 
 def _arrow_table(X: Any) -> Any:
     """A table of pyarrow or polars in Arrow's format; None if X is neither."""
     library = type(X).__module__.partition(".")[0]
-    if library == "polars" and hasattr(X, "columns"):
+    if library == "polars" and hasattr(X, "lazy"):
         return X.lazy().collect().to_arrow()
     return X if library == "pyarrow" and hasattr(X, "schema") else None
 
 
-def validated(estimator: Any, X: Any, header: Any, *, reset: bool, **options: Any) -> Any:
-    """scikit-learn's `validate_data`, with the names of columns from `header` where there is one."""
-    if header is None:
+def validated(estimator: Any, X: Any, names: Sequence[str] | None, *, reset: bool, **options: Any) -> Any:
+    """scikit-learn's `validate_data`, with these names of columns where X bears none itself."""
+    if names is None:
         return validate_data(estimator, X, reset=reset, **options)
-    validate_data(estimator, header, reset=reset, skip_check_array=True)
+    check_names(estimator, names, reset=reset)
     return check_array(X, input_name="X", estimator=estimator, **options)
 
 
-def _header(names: Any) -> Any:
-    from ..io import arrow
+def check_names(estimator: Any, names: Sequence[str], *, reset: bool) -> None:
+    """Note names of columns and their number as scikit-learn does, or compare them with those noted at the fit.
 
-    return arrow.header(names)
+    Names that an array has been given (x0, x1, …) are none.
+    """
+    made_up = tuple(names) == tuple(f"x{j}" for j in range(len(names)))
+    header: Any = np.empty((0, len(names)))
+    if not made_up:
+        from ..io import arrow
+
+        header = arrow.header(names)
+    validate_data(estimator, header, reset=reset, skip_check_array=True)
 
 
 def _numbers(table: Any) -> Array:

@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._typing import Array, FloatArray
-from ..data import ArraySource, Batch
+from ..data import Batch, Source
 from ..errors import DataError
 from ..families.gaussian import DiagonalGaussian, FullGaussian, SphericalGaussian, TiedGaussian
 from ..kernels.gaussian import floor_eigenvalues
@@ -162,7 +162,7 @@ class GaussianMixture(Mixture):
         self.acceleration = acceleration
         self.executor = executor
 
-    def _family(self, source: ArraySource) -> Family[Any, Any]:
+    def _family(self, source: Source) -> Family[Any, Any]:
         floor = variance_floor(self.reg_covar, source)
         if self.covariance_type == "spherical":
             floor = float(np.mean(floor))
@@ -233,7 +233,7 @@ class GaussianMixture(Mixture):
         return model, ModelParameters(CategoricalParameters(weights), emission)
 
 
-def variance_floor(reg_covar: float | str, source: ArraySource) -> float | tuple[float, ...]:
+def variance_floor(reg_covar: float | str, source: Source) -> float | tuple[float, ...]:
     """The floor under the eigenvalues that `reg_covar` asks for, in squared units of the columns.
 
     "auto" is 1e-6 of each column's variance; 0 is 1e-12 of it, where estimates stop being numbers (see `_judge`).
@@ -244,13 +244,17 @@ def variance_floor(reg_covar: float | str, source: ArraySource) -> float | tuple
     return tuple(float(floor) for floor in share * column_scales(source) ** 2)
 
 
-def column_scales(source: ArraySource) -> FloatArray:
+def column_scales(source: Source) -> FloatArray:
     """Standard deviation (D,) of each column's observed entries; of a constant column 1e-8 of its size."""
-    rows = source.values[:: max(1, source.n_rows // SCALE_ROWS)]
-    values = np.asarray(rows, float)
+    values = every_row(source, max(1, source.n_rows // SCALE_ROWS))
     centre, scale = standardize(values)
     flat = scale_is_rounding(values, centre)
     return np.where(flat, np.maximum(np.abs(centre), 1e-130) * 1e-8, scale)
+
+
+def every_row(source: Source, step: int) -> FloatArray:
+    """Rows 0, step, 2 step, … of the data."""
+    return np.concatenate([batch.values[-batch.first_row % step :: step] for batch in source])
 
 
 def scale_is_rounding(values: FloatArray, centre: FloatArray) -> Array:

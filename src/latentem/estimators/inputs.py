@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from scipy.sparse import issparse
 
 from .._typing import Array, FloatArray
-from ..data import ArraySource, check_weights
+from ..data import Source, check_weights
 from ..errors import DataError
-from .frames import unframed, validated
+from .frames import check_names, unframed, validated
 
 
 def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
@@ -25,7 +26,7 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
         Text in a numeric column, with its row and column; and what scikit-learn's own checks find (shape, number of
         features, their names).
     """
-    X, header = unframed(X)
+    X, names = unframed(X)
     tags = estimator.__sklearn_tags__().input_tags
     if issparse(X) and not tags.sparse:
         raise DataError(f"{type(estimator).__name__} takes no sparse input; convert it by .toarray()")
@@ -33,7 +34,7 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
         table = validated(
             estimator,
             X,
-            header,
+            names,
             reset=reset,
             dtype="numeric",
             accept_sparse="csr" if tags.sparse else False,
@@ -48,9 +49,35 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     return table
 
 
-def source_of(table: Any, estimator: Any, weights: Any = None, labels: Any = None) -> ArraySource:
-    """The table as a source whose columns carry the names seen at fit."""
-    return ArraySource(table, weights=weights, labels=labels, names=getattr(estimator, "feature_names_in_", None))
+def named_source(source: Source, estimator: Any, *, reset: bool) -> Source:
+    """A source that the user made, with its names of columns noted at the fit, or compared with those seen there."""
+    try:
+        check_names(estimator, source.names, reset=reset)
+    except ValueError as error:
+        raise DataError(str(error)) from error
+    return source
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over the data tells of it: the sum of the weights, rows of positive weight, any known label."""
+
+    weight: float
+    n_weighted: int
+    labelled: bool
+
+
+def survey(source: Source, n_components: int) -> Survey:
+    """A survey of the rows; raises where a label is no component."""
+    weight, n_weighted, labelled = 0.0, 0, False
+    for batch in source:
+        weights = batch.unit_weights(False)
+        weight += float(weights.sum())
+        n_weighted += int(np.count_nonzero(weights))
+        if batch.labels is not None:
+            labelled |= bool(np.any(batch.labels >= 0))
+            _check_components(batch.labels, n_components, batch.first_row)
+    return Survey(weight, n_weighted, labelled)
 
 
 def read_weights(sample_weight: Any, n: int) -> FloatArray | None:
@@ -71,14 +98,18 @@ def read_labels(labels: Any, n: int, n_components: int) -> Array | None:
         raise DataError(f"labels must have one entry for each of the {n} rows, got shape {given.shape}")
     if given.dtype.kind not in "iubf":
         raise DataError(f"labels must be numbers of components, -1 where unknown; got an array of {given.dtype}")
-    wrong = np.flatnonzero(~((given >= -1) & (given < n_components) & (given == np.floor(given))))
+    _check_components(given, n_components)
+    return None if np.all(given == -1) else given.astype(np.intp)
+
+
+def _check_components(labels: Array, n_components: int, first_row: int = 0) -> None:
+    wrong = np.flatnonzero(~((labels >= -1) & (labels < n_components) & (labels == np.floor(labels))))
     if len(wrong):
         row = int(wrong[0])
         raise DataError(
             f"labels are numbers of components from 0 to {n_components - 1}, or -1 where unknown; "
-            f"row {row} has {given[row]:g}"
+            f"row {first_row + row} has {labels[row]:g}"
         )
-    return None if np.all(given == -1) else given.astype(np.intp)
 
 
 def refuse_negative(table: Any, estimator: Any) -> None:
@@ -94,7 +125,7 @@ def refuse_negative(table: Any, estimator: Any) -> None:
     )
 
 
-def require_observed(source: ArraySource) -> None:
+def require_observed(source: Source) -> None:
     """Raise where a column has no observed entry in any row of positive weight."""
     if not source.missing:
         return

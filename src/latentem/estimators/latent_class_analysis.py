@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array
-from ..data import ArraySource
+from ..data import Source
 from ..errors import DataError
 from ..families.categorical import CategoricalColumns
 from ..model import Family, ModelParameters
@@ -42,6 +42,12 @@ class LatentClassAnalysis(FamilyMixture):
         codes = [self._codes(column, d) for d, column in enumerate(columns)]
         return np.stack(codes, axis=1)
 
+    def _given(self, source: Source, *, reset: bool) -> Source:
+        raise DataError(
+            "LatentClassAnalysis finds the categories in a table; of a source, whose columns are codes, use "
+            "MixtureModel(CategoricalColumns(…))"
+        )
+
     def _codes(self, column: Array, d: int) -> Array:
         known = {value: float(code) for code, value in enumerate(self.categories_[d].tolist())}
         codes = np.array([np.nan if value is None else known.get(value, -1.0) for value in column])
@@ -53,7 +59,7 @@ class LatentClassAnalysis(FamilyMixture):
             )
         return codes
 
-    def _family(self, source: ArraySource) -> Family[Any, Any]:
+    def _family(self, source: Source) -> Family[Any, Any]:
         return CategoricalColumns(tuple(len(categories) for categories in self.categories_))
 
     def _attributes(self, params: ModelParameters) -> dict[str, Any]:

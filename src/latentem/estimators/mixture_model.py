@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..data import ArraySource
+from ..data import Source
 from ..errors import ParameterError
 from ..families.components import Components
 from ..model import Family
@@ -45,7 +45,7 @@ class MixtureModel(Mixture):
             )
         return int(self.n_components)
 
-    def _family(self, source: ArraySource) -> Family[Any, Any]:
+    def _family(self, source: Source) -> Family[Any, Any]:
         if isinstance(self.family, (list, tuple)):
             return Components(tuple(_resolved(family) for family in self.family))
         return _resolved(self.family)

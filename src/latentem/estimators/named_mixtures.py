@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
+from ..data import Source
+from ..errors import ParameterError
 from .family_mixture import FamilyMixture
 
 
@@ -81,6 +83,11 @@ class BernoulliMixture(FamilyMixture):
         dense = table.toarray() if hasattr(table, "toarray") else table
         dtype = np.float32 if dense.dtype == np.float32 else np.float64
         return np.where(np.isnan(dense), dense, dense > self.binarize).astype(dtype)
+
+    def _given(self, source: Source, *, reset: bool) -> Source:
+        if self.binarize is not None:
+            raise ParameterError("binarize works on tables in memory; give a source of zeros and ones without it")
+        return super()._given(source, reset=reset)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

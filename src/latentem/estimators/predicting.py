@@ -9,11 +9,11 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from .._typing import Array, FloatArray
-from ..data import ArraySource
+from ..data import ArraySource, Batch, Source
 from ..errors import ParameterError
 from ..fitting import as_generator
 from ..model import LatentVariableModel, ModelParameters, check_batch
-from .inputs import read_weights, source_of
+from .inputs import named_source, read_labels, read_weights
 
 
 class Predicting:
@@ -30,6 +30,22 @@ class Predicting:
     def _read(self, X: Any, *, reset: bool) -> Any:
         raise NotImplementedError
 
+    def _source(self, X: Any, sample_weight: Any = None, labels: Any = None, *, reset: bool) -> Source:
+        """The rows as a source of numbers, checked, their columns named."""
+        if isinstance(X, Source):
+            if sample_weight is not None or labels is not None:
+                raise ParameterError("weights and labels of a source are its own: give them when you make it")
+            return self._given(X, reset=reset)
+        table = self._read(X, reset=reset)
+        n = table.shape[0]
+        known = read_labels(labels, n, self._n_states)
+        names = getattr(self, "feature_names_in_", None)
+        return ArraySource(table, weights=read_weights(sample_weight, n), labels=known, names=names)
+
+    def _given(self, source: Source, *, reset: bool) -> Source:
+        """A source that the user made, once its columns are known to be those of the fit."""
+        return named_source(source, self, reset=reset)
+
     def _current(self) -> tuple[LatentVariableModel, ModelParameters]:
         """The model and its parameters."""
         check_is_fitted(self)
@@ -39,24 +55,24 @@ class Predicting:
         """(n,) most probable component of each row, the first of equals."""
         source, rows = self._inferred(X)
         labels = np.empty(source.n_rows, np.intp)
-        for part, r, _ in rows:
-            labels[part] = r.argmax(axis=0)
+        for batch, r, _ in rows:
+            labels[rows_of(batch)] = r.argmax(axis=0)
         return labels
 
     def predict_proba(self, X: Any) -> FloatArray:
         """(n, K) responsibilities p(k | x); each row adds to one."""
         source, rows = self._inferred(X)
-        responsibilities = np.empty((source.n_rows, self._n_states), _precision(source))
-        for part, r, _ in rows:
-            responsibilities[part] = r.T
+        responsibilities = np.empty((source.n_rows, self._n_states), precision(source))
+        for batch, r, _ in rows:
+            responsibilities[rows_of(batch)] = r.T
         return responsibilities
 
     def score_samples(self, X: Any) -> FloatArray:
         """(n,) log density log p(x) of each row, in natural logarithms."""
         source, rows = self._inferred(X)
-        log_density = np.empty(source.n_rows, _precision(source))
-        for part, _, values in rows:
-            log_density[part] = values
+        log_density = np.empty(source.n_rows, precision(source))
+        for batch, _, values in rows:
+            log_density[rows_of(batch)] = values
         return log_density
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
@@ -101,29 +117,35 @@ class Predicting:
 
     def _totals(self, X: Any, sample_weight: Any) -> tuple[float, float, float]:
         """Σ w log p(x), Σ w and Σ w Σ -r log r."""
-        source, rows = self._inferred(X)
-        weights = read_weights(sample_weight, source.n_rows)
-        total = entropy = 0.0
-        for part, r, values in rows:
-            w = np.ones(len(values)) if weights is None else weights[part]
+        total = weight = entropy = 0.0
+        for batch, r, values in self._inferred(X, sample_weight)[1]:
+            w = batch.unit_weights(False)
             total += float(w @ values)
+            weight += float(w.sum())
             entropy -= float(np.sum(r * np.log(np.where(r > 0, r, 1.0)), axis=0) @ w)
-        return total, float(source.n_rows if weights is None else weights.sum()), entropy
+        return total, weight, entropy
 
-    def _inferred(self, X: Any) -> tuple[ArraySource, Iterator[tuple[slice, FloatArray, FloatArray]]]:
-        """The rows as a source; and for each chunk its place, responsibilities (K, n) and log densities (n,)."""
+    def _inferred(
+        self, X: Any, sample_weight: Any = None
+    ) -> tuple[Source, Iterator[tuple[Batch, FloatArray, FloatArray]]]:
+        """The rows as a source; and each chunk with its responsibilities (K, n) and log densities (n,)."""
         model, params = self._current()
-        source = source_of(self._read(X, reset=False), self)
+        source = self._source(X, sample_weight, reset=False)
 
-        def chunks() -> Iterator[tuple[slice, FloatArray, FloatArray]]:
-            for (start, stop), batch in zip(source.chunks, source, strict=True):
+        def chunks() -> Iterator[tuple[Batch, FloatArray, FloatArray]]:
+            for batch in source:
                 check_batch(model, batch, source.names)
-                posterior, log_density = model.infer(params, batch)
-                yield slice(start, stop), posterior.probabilities, log_density
+                posterior, log_density = model.infer(params, batch.without_labels())
+                yield batch, posterior.probabilities, log_density
 
         return source, chunks()
 
 
-def _precision(source: ArraySource) -> Any:
+def rows_of(batch: Batch) -> slice:
+    """Where the rows of a chunk are in the whole data."""
+    return slice(batch.first_row, batch.first_row + len(batch))
+
+
+def precision(source: Source) -> Any:
     """float32 for rows in float32, else float64."""
-    return np.float32 if source.values.dtype == np.float32 else np.float64
+    return np.float32 if isinstance(source, ArraySource) and source.values.dtype == np.float32 else np.float64

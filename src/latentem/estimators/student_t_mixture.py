@@ -7,7 +7,7 @@ from typing import Any
 
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from ..data import ArraySource
+from ..data import Source
 from ..model import Family
 from .family_mixture import FamilyMixture
 from .gaussian_mixture import variance_floor
@@ -43,6 +43,6 @@ class StudentTMixture(FamilyMixture):
     dof: float | str
     reg_covar: float | str
 
-    def _family(self, source: ArraySource) -> Family[Any, Any]:
+    def _family(self, source: Source) -> Family[Any, Any]:
         floor = variance_floor(self.reg_covar, source)
         return family_named(FAMILIES[self.covariance_type], dof=self.dof, floor=floor)

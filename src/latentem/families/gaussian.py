@@ -16,6 +16,7 @@ from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import ParameterError
 from ..kernels import gaussian as kernel
+from ..kernels.cholesky import log_cholesky_score
 from ..kernels.products import axis_features, expected_sums, product_features, weighted_sums
 from ..model import Family, Posterior
 from ..parameters import Parameters, Positive, PositiveDefinite, Real, parameter
@@ -202,6 +203,16 @@ class _MatrixGaussian(_FlooredGaussian[P]):
         precisions = np.swapaxes(plan.whiten, 1, 2) @ plan.whiten
         return float(statistics.counts @ plan.log_scale - 0.5 * np.sum(precisions * scatter))
 
+    def score(self, statistics: MomentStatistics, params: Any) -> FloatArray:
+        about, whiten = statistics.shift(Reference(params.means)), params.plan.whiten
+        by_mean = np.einsum("kji,kjl,kl->ki", whiten, whiten, about.first)
+        scatter = kernel.unpack(about.second, params.means.shape[1])
+        return np.concatenate([by_mean.ravel(), self._covariance_score(whiten, scatter, statistics.counts).ravel()])
+
+    @abstractmethod
+    def _covariance_score(self, whiten: FloatArray, scatter: FloatArray, counts: FloatArray) -> FloatArray:
+        """∇Q in the coordinates of the covariances, from S (K, D, D) about the means."""
+
     def sample(self, params: Any, states: Array, rng: np.random.Generator) -> FloatArray:
         factors = np.linalg.cholesky(params.covariances)
         noise = rng.standard_normal((len(states), params.means.shape[1]))
@@ -234,6 +245,9 @@ class FullGaussian(_MatrixGaussian[FullGaussianParameters]):
         empty = (statistics.counts <= EMPTY)[:, None, None]
         return FullGaussianParameters(means, np.where(empty, params.covariances, kernel.keep_definite(lifted)))
 
+    def _covariance_score(self, whiten: FloatArray, scatter: FloatArray, counts: FloatArray) -> FloatArray:
+        return log_cholesky_score(whiten, scatter, counts)
+
     def _held(self, statistics: MomentStatistics, params: FullGaussianParameters) -> Array:
         return kernel.on_floor(params.covariances, self._floors(params.means.shape[1]))
 
@@ -260,6 +274,9 @@ class TiedGaussian(_MatrixGaussian[TiedGaussianParameters]):
         scatter = _scatter_about(statistics, means).sum(axis=0, keepdims=True) / total
         lifted = kernel.floor_eigenvalues(scatter, self._floors(means.shape[1]))
         return TiedGaussianParameters(means, kernel.keep_definite(lifted)[0])
+
+    def _covariance_score(self, whiten: FloatArray, scatter: FloatArray, counts: FloatArray) -> FloatArray:
+        return log_cholesky_score(whiten[:1], scatter.sum(axis=0, keepdims=True), counts.sum(keepdims=True))
 
     def _held(self, statistics: MomentStatistics, params: TiedGaussianParameters) -> Array:
         return kernel.on_floor(params.covariance[None], self._floors(params.means.shape[1]))
@@ -299,6 +316,13 @@ class _AxisGaussian(_FlooredGaussian[P]):
         scatter = _squares_about(statistics, params.means)
         scale = kernel.LOG_2PI + np.log(plan.variances)
         return float(-0.5 * np.sum(statistics.counts * scale + scatter / plan.variances))
+
+    def score(self, statistics: AxisStatistics, params: Any) -> FloatArray:
+        about, variances = statistics.shift(Reference(params.means)), params.plan.variances
+        by_log_variance = 0.5 * (about.second / variances - about.counts)
+        if params.variances.ndim == 1:
+            by_log_variance = by_log_variance.sum(axis=1)
+        return np.concatenate([np.ravel(about.first / variances), np.ravel(by_log_variance)])
 
     def sample(self, params: Any, states: Array, rng: np.random.Generator) -> FloatArray:
         noise = rng.standard_normal((len(states), params.means.shape[1]))

@@ -71,7 +71,10 @@ class LocalColumnwise(Family[P, ColumnQ]):
         return (np.ones_like(x),)
 
     def leap(self, statistics: ColumnQ, here: FloatArray) -> FloatArray | None:
-        """A better point than Newton's, to second order the same: coordinates (K, D, p), not finite where unknown."""
+        """A better point than Newton's, to second order the same: coordinates (K, D, p), not finite where unknown.
+
+        Where a coordinate lies on its bound the others must maximize given that one.
+        """
         return None
 
     @property

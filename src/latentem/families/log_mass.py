@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,9 @@ from .composite import AnyFamily
 
 _BLOCK = 64
 _MOST_TERMS = 2**22
+# Where a support that does not hold 0 is looked for.
+_POWERS_OF_TWO = tuple(2**i for i in range(23))
+_FURTHEST_SOUGHT = 2**16
 _NEGLIGIBLE = -40.0
 _DRAWS = 65
 # Transformed values beyond these lie where densities over- or underflow, and hold no mass that counts.
@@ -35,43 +40,70 @@ def log_mass(family: AnyFamily, params: Any, low: float | None, high: float | No
 
 
 def _discrete(family: AnyFamily, params: Any, low: float | None, high: float | None) -> FloatArray:
+    """The sum over what is inside; or one minus that over the outside, where there is no end or a distant one."""
     first = 0 if low is None else max(0, int(np.ceil(low)))
+    stop = sys.maxsize if high is None else int(np.floor(high)) + 1
+    if stop - first <= _MOST_TERMS:
+        return _log_sum(family, params, first, stop)
+    outside = _log_sum(family, params, 0, first)
     if high is not None:
-        return _log_sum(family, params, first, int(np.floor(high)) + 1)
-    below = _log_sum(family, params, 0, first)
+        outside = np.logaddexp(outside, _upwards(family, params, stop, sys.maxsize, np.ones(len(outside), bool)))
     with np.errstate(divide="ignore"):
-        above = np.log1p(-np.exp(np.minimum(below, 0.0)))
-    accurate = below < -np.log(2)
-    return above if accurate.all() else np.where(accurate, above, _upwards(family, params, first, ~accurate))
+        inside = np.log1p(-np.exp(np.minimum(outside, 0.0)))
+    accurate = outside < -np.log(2)
+    if accurate.all():
+        return inside
+    return np.where(accurate, inside, _upwards(family, params, first, stop, ~accurate))
 
 
 def _log_sum(family: AnyFamily, params: Any, first: int, stop: int) -> FloatArray:
     """log Σ f(x) over first ≤ x < stop within the family's support."""
-    grid = _supported(family, np.arange(first, stop, dtype=float)[:, None])
-    if not len(grid):
-        return np.full(_n_components(family, params, 1.0), -np.inf)
+    lowest = lowest_value(family)
+    first = max(first, lowest)
+    stop = _end(family, first, stop)
+    if first >= stop:
+        return np.full(_n_components(family, params, float(lowest)), -np.inf)
+    grid = np.arange(first, stop, dtype=float)[:, None]
     return np.asarray(logsumexp(family.log_density(Batch(grid), params), axis=1))
 
 
-def _upwards(family: AnyFamily, params: Any, first: int, wanted: Array) -> FloatArray:
-    """log Σ f(x) over x ≥ first, in growing blocks until the next adds nothing to the components (K,) that are wanted:
+def _upwards(family: AnyFamily, params: Any, first: int, stop: int, wanted: Array) -> FloatArray:
+    """log Σ f(x) from `first` on, in growing blocks until the next adds nothing to the components (K,) that are wanted:
     accurate where the sum is small."""
     total, size = _log_sum(family, params, first, first + _BLOCK), _BLOCK
-    while size < _MOST_TERMS:
-        block = _log_sum(family, params, first + size, first + 2 * size)
+    while size < min(_MOST_TERMS, stop - first):
+        block = _log_sum(family, params, first + size, min(first + 2 * size, stop))
         total, size = np.logaddexp(total, block), 2 * size
         if np.all(((block < total + _NEGLIGIBLE) | (total == -np.inf))[wanted]):
             break
     return total
 
 
-def _supported(family: AnyFamily, grid: FloatArray) -> FloatArray:
-    """The whole numbers that belong to the support; it has no gaps, so the ends tell."""
-    while len(grid) and not takes(family, float(grid[0, 0])):
-        grid = grid[1:]
-    while len(grid) and not takes(family, float(grid[-1, 0])):
-        grid = grid[:-1]
-    return grid
+@lru_cache(maxsize=64)
+def lowest_value(family: AnyFamily) -> int:
+    """The least whole number of the support, which has no gaps: 0, or where a truncation inside begins."""
+    known = next((v for v in (0, *_POWERS_OF_TWO, *range(_FURTHEST_SOUGHT)) if takes(family, float(v))), None)
+    if known is None:
+        raise ParameterError(f"no whole number up to {_MOST_TERMS} lies in the support of {type(family).__name__}")
+    below = -1
+    while known - below > 1:
+        middle = (known + below) // 2
+        known, below = (middle, below) if takes(family, float(middle)) else (known, middle)
+    return known
+
+
+def _end(family: AnyFamily, first: int, stop: int) -> int:
+    """One more than the greatest number of the support below `stop`, by bisection; nothing lies there if ≤ first.
+
+    `first` is not below the support.
+    """
+    if first >= stop or takes(family, float(stop - 1)):
+        return stop
+    inside, outside = first - 1, stop - 1
+    while outside - inside > 1:
+        middle = (inside + outside) // 2
+        inside, outside = (middle, outside) if takes(family, float(middle)) else (inside, middle)
+    return outside
 
 
 def takes(family: AnyFamily, value: float) -> bool:

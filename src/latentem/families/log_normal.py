@@ -11,7 +11,7 @@ from .._typing import Array, FloatArray
 from ..data import Batch
 from ..model import Family, Posterior
 from ..parameters import Parameters, Positive, Real, parameter
-from ..statistics import Reference, Statistics
+from ..statistics import Statistics
 from .columnwise import SMALLEST_POSITIVE, check_support, not_positive
 from .gaussian import AxisStatistics, DiagonalGaussian, DiagonalGaussianParameters
 
@@ -81,9 +81,7 @@ class LogNormal(Family[LogNormalParameters, LogNormalStatistics]):
         return of_logs - float(statistics.log_jacobian.sum())
 
     def score(self, statistics: LogNormalStatistics, params: LogNormalParameters) -> FloatArray:
-        about = statistics.logs.shift(Reference(params.locations))
-        by_log_variance = 0.5 * (about.second / params.variances - about.counts)
-        return np.concatenate([np.ravel(about.first / params.variances), np.ravel(by_log_variance)])
+        return self._of_logs().score(statistics.logs, params.of_logs)
 
     def admissible(self, params: LogNormalParameters) -> bool:
         return self._of_logs().admissible(params.of_logs)

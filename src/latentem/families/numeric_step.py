@@ -10,7 +10,7 @@ import numpy as np
 from .._typing import FloatArray
 from ..errors import ParameterError
 from ..kernels.newton import maximize_smooth
-from ..model import Family
+from ..model import Family, Latent
 from ..statistics import LocalQ, Statistics
 
 MOST_STEPS = 50
@@ -34,8 +34,21 @@ def numeric_m_step(family: Family[Any, Any], statistics: Any, *starts: Any) -> A
     best = int(np.argmax(np.where(np.isfinite(values), values, -np.inf)))
     start = starts[best]
     vector = start.flatten()
-    moved = maximize_smooth(objectives[best], vector, max_iter=1 if local else MOST_STEPS)
+    gradient = _gradient(family, statistics, start, *starts)
+    moved = maximize_smooth(objectives[best], vector, gradient, max_iter=1 if local else MOST_STEPS)
     return start if moved is vector else start.unflatten(moved)
+
+
+def knows_score(part: Any) -> bool:
+    """Whether the score of a family, and of all that it is made of, is a formula rather than differences of Q."""
+    if isinstance(part, tuple):
+        return all(map(knows_score, part))
+    if not isinstance(part, Family | Latent):
+        return True
+    inherited: Any = (Family.score, Latent.score)
+    if type(part).score in inherited:
+        return False
+    return all(knows_score(getattr(part, name)) for name in getattr(part, "__dataclass_fields__", ()))
 
 
 def is_local(statistics: Any) -> bool:
@@ -47,6 +60,13 @@ def is_local(statistics: Any) -> bool:
     if isinstance(statistics, Statistics):
         return any(is_local(getattr(statistics, field.name)) for field in fields(statistics))
     return False
+
+
+def _gradient(family: Family[Any, Any], statistics: Any, template: Any, *starts: Any) -> Any:
+    """The score of the family if it is a formula and there is no prior beside Q; else None."""
+    if not knows_score(family) or any(family.log_prior(start) != 0 for start in starts):
+        return None
+    return lambda vector: family.score(statistics, template.unflatten(vector))
 
 
 def _objective(family: Family[Any, Any], statistics: Any, template: Any) -> Any:

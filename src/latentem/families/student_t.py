@@ -18,6 +18,7 @@ from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import ParameterError
 from ..kernels import gaussian as gaussian_kernel, student_t as kernel
+from ..kernels.cholesky import log_cholesky_score
 from ..model import Family, Posterior
 from ..parameters import Parameters, Positive, PositiveDefinite, Real, parameter
 from ..statistics import Reference, Statistics
@@ -125,6 +126,13 @@ class StudentT(Family[P, Any]):
     def _expected_log_gamma(self, statistics: Any, params: Any) -> float:
         dof = self.degrees_of_freedom(params)
         return float(kernel.expected_log_gamma(statistics.counts, statistics.log_excess, dof).sum())
+
+    def _dof_score(self, statistics: Any, params: Any) -> FloatArray:
+        """∇Q in the logarithms of the degrees of freedom that are estimated."""
+        slopes = kernel.expected_log_gamma_slope(
+            statistics.counts, statistics.log_excess, self.degrees_of_freedom(params)
+        )
+        return slopes.sum(keepdims=True) if self.dof == "tied" else slopes[: len(params.dof)]
 
     def _noise(self, params: Any, states: Array, rng: np.random.Generator) -> FloatArray:
         """Standard normals over √u, one u a row; u is kept above 1e-280, that no draw overflows."""
@@ -238,6 +246,13 @@ class FullStudentT(StudentT[FullStudentTParameters]):
         normal = statistics.counts @ (-0.5 * d * gaussian_kernel.LOG_2PI - plan.log_root)
         normal -= 0.5 * np.sum(precisions * self._scatter(statistics, params.means))
         return float(normal) + self._expected_log_gamma(statistics, params)
+
+    def score(self, statistics: FullStudentTStatistics, params: FullStudentTParameters) -> FloatArray:
+        about, whiten = statistics.shift(Reference(params.means)), params.plan.whiten
+        by_mean = np.einsum("kji,kjl,kl->ki", whiten, whiten, about.first)
+        scatter = gaussian_kernel.unpack(about.second, params.means.shape[1])
+        by_scale = log_cholesky_score(whiten, scatter, statistics.counts)
+        return np.concatenate([by_mean.ravel(), by_scale.ravel(), self._dof_score(statistics, params)])
 
     def sample(self, params: FullStudentTParameters, states: Array, rng: np.random.Generator) -> FloatArray:
         factors = np.linalg.cholesky(params.scales)[states]

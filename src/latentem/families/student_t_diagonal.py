@@ -128,6 +128,12 @@ class DiagonalStudentT(StudentT[DiagonalStudentTParameters]):
         normal = -0.5 * np.sum(logs + self._squares(statistics, params.means) / params.scales)
         return float(normal) + self._expected_log_gamma(statistics, params)
 
+    def score(self, statistics: DiagonalStudentTStatistics, params: DiagonalStudentTParameters) -> FloatArray:
+        about = statistics.shift(Reference(params.means))
+        by_scale = 0.5 * (about.second / params.scales - about.present)
+        by_mean = about.first / params.scales
+        return np.concatenate([by_mean.ravel(), by_scale.ravel(), self._dof_score(statistics, params)])
+
     def sample(self, params: DiagonalStudentTParameters, states: Array, rng: np.random.Generator) -> FloatArray:
         return np.asarray(params.means[states] + np.sqrt(params.scales)[states] * self._noise(params, states, rng))
 

@@ -108,7 +108,8 @@ class Weibull(LocalColumnwise[WeibullParameters]):
         second = (counts * mean - first) / shape - statistics.curvature[..., 0, 0] / shape**2
         tilted = first / powers
         spread = np.maximum(second / powers - tilted**2, 0.0)
-        best, further = weibull_peak(shape, mean, np.log(powers / counts), tilted, spread)
+        log_power = np.log(powers / counts)
+        best, further = weibull_peak(shape, mean, log_power, tilted, spread, self.shape_range)
         return np.stack([np.log(best), here[..., 1] + further], axis=-1)
 
     def sample(self, params: WeibullParameters, states: Array, rng: np.random.Generator) -> FloatArray:

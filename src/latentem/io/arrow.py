@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from .._typing import Array, FloatArray
 from ..errors import DataError
-from .tables import DELIMITERS, known_suffix
+from .formats import DELIMITERS, known_suffix
 
 PARQUET_MAGIC = b"PAR1"
 

@@ -13,9 +13,8 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..errors import DataError
 from .atomic import write_atomically
+from .formats import DELIMITERS, known_suffix
 
-DELIMITERS = {".csv": ",", ".tsv": "\t"}
-SUFFIXES = (*DELIMITERS, ".parquet")
 TEXT = "text"
 
 
@@ -137,14 +136,6 @@ def write_table(path: str | os.PathLike[str], columns: Mapping[str, Any] | Table
         write_atomically(target, write)
     except OSError as error:
         raise DataError(f"cannot write {target}: {error.strerror or error}") from error
-
-
-def known_suffix(path: Path) -> str:
-    """The lower-case suffix, or a `DataError` that lists the known ones."""
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise DataError(f"{path}: expected a file named {', '.join('*' + known for known in SUFFIXES)}")
-    return suffix
 
 
 def missing_column(name: str, names: Sequence[str]) -> DataError:

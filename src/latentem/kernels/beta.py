@@ -8,22 +8,26 @@ from .._typing import Array, FloatArray
 from .special import digamma_step, reciprocal_trigamma_excess
 
 _STEPS = 200
+# Neither shape passes it, so that products of shapes with gradients stay finite.
+_LARGEST_OF_BOTH = 1e300
 
 
-def beta_shapes(log_x: FloatArray, log_rest: FloatArray, largest: float) -> tuple[FloatArray, FloatArray]:
+def beta_shapes(log_x: FloatArray, log_rest: FloatArray, largest_shape: float) -> tuple[FloatArray, FloatArray]:
     """The a, b with ψ(a) - ψ(a + b) = L₁ and ψ(b) - ψ(a + b) = L₂, the smaller of them at most `largest`.
 
     The log-likelihood is concave in (a, b).  Newton's method from the start of Johnson and Kotz, damped by the Newton
     decrement while that is large; where the smaller shape would pass the bound it is held there, and the other
-    maximizes along the bound.
+    maximizes along the bound.  The bound is lower where the larger shape would pass 1e300 beside it.
 
     Parameters
     ----------
     log_x, log_rest : arrays
         Means L₁ of log x and L₂ of log(1 - x), both negative.
-    largest : float
+    largest_shape : float
     """
     log_x, log_rest = np.minimum(log_x, -1e-300), np.minimum(log_rest, -1e-300)
+    smaller_mean = np.maximum(np.exp(np.minimum(log_x, log_rest)), 1 / _LARGEST_OF_BOTH)
+    largest = np.minimum(largest_shape, _LARGEST_OF_BOTH * smaller_mean)
     a, b = _start(log_x, log_rest, largest)
     held = np.minimum(a, b) > largest
     a, b = _newton(log_x, log_rest, *_hold(a, b, held, largest), held)
@@ -34,16 +38,16 @@ def beta_shapes(log_x: FloatArray, log_rest: FloatArray, largest: float) -> tupl
     return a, b
 
 
-def _start(log_x: FloatArray, log_rest: FloatArray, largest: float) -> tuple[FloatArray, FloatArray]:
+def _start(log_x: FloatArray, log_rest: FloatArray, largest: FloatArray) -> tuple[FloatArray, FloatArray]:
     """With ψ(a) ≈ log(a - ½): a = ½ + G₁ / 2(1 - G₁ - G₂), G₁ and G₂ the geometric means of x and 1 - x."""
     near, far = np.maximum(log_x, log_rest), np.minimum(log_x, log_rest)
     gap = -np.expm1(near) - np.exp(far)
-    gap = np.maximum(gap, np.exp(far) / (8 * largest))
-    gap = np.maximum(gap, 1e-300)
+    gap = np.maximum(gap, 1e-305)
+    gap = np.maximum(gap, np.exp(far) / (8 * np.maximum(largest, 1.0)))
     return 0.5 + np.exp(log_x) / (2 * gap), 0.5 + np.exp(log_rest) / (2 * gap)
 
 
-def _hold(a: FloatArray, b: FloatArray, held: Array, largest: float) -> tuple[FloatArray, FloatArray]:
+def _hold(a: FloatArray, b: FloatArray, held: Array, largest: FloatArray) -> tuple[FloatArray, FloatArray]:
     scale = np.where(held, largest / np.minimum(a, b), 1.0)
     return np.where(held & (a <= b), largest, a * scale), np.where(held & (b < a), largest, b * scale)
 

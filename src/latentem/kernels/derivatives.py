@@ -38,16 +38,46 @@ def gradient(
     return result
 
 
-def jacobian(
-    function: Callable[[FloatArray], FloatArray], point: FloatArray, steps: FloatArray | None = None
-) -> FloatArray:
-    """∂f/∂x by the same formula, one column for each coordinate; steps are 1e-3 of max(1, |x|/10) unless given."""
-    columns = []
-    for i, h in enumerate(_default_steps(point) if steps is None else steps):
-        near = function(_moved(point, i, h)) - function(_moved(point, i, -h))
-        far = function(_moved(point, i, 2 * h)) - function(_moved(point, i, -2 * h))
-        columns.append((8 * near - far) / (12 * h))
-    return np.stack(columns, axis=-1) if columns else np.empty((0, 0))
+def curved_jacobian(
+    function: Callable[[FloatArray], FloatArray], point: FloatArray, size: float, guess: FloatArray | None = None
+) -> tuple[FloatArray, FloatArray]:
+    """Steps h and the Jacobian of a gradient by (g₊ - g₋) / 2h, whatever the units of the coordinates are.
+
+    Steps are 1e-3 of the length over which the function bends, to within a factor of thirty: h² |∂g/∂x| ≈ 1e-6 |f|.
+
+    Parameters
+    ----------
+    function : callable
+        The gradient.
+    point : (d,)
+    size : float
+        |f|.
+    guess : (d,), optional
+        Where to begin; 1e-3 of max(1, |x|/10) unless given.
+    """
+    first = _default_steps(point) if guess is None else guess
+    found = [_curved_column(function, point, i, h, size) for i, h in enumerate(first)]
+    return np.array([h for h, _ in found]), np.stack([column for _, column in found], axis=-1)
+
+
+def _curved_column(
+    function: Callable[[FloatArray], FloatArray], point: FloatArray, i: int, first: float, size: float
+) -> tuple[float, FloatArray]:
+    h, usable, flat = first, None, 0
+    for _ in range(_ATTEMPTS):
+        column = (function(_moved(point, i, h)) - function(_moved(point, i, -h))) / (2 * h)
+        if not np.all(np.isfinite(column)):
+            if usable is not None:
+                break
+            h *= 0.1
+            continue
+        usable = (h, column)
+        share = abs(column[i]) * h * h / size if size > 0 else _WANTED
+        flat += share <= _SMALLEST**2
+        if _SMALLEST <= share <= 10 * _LARGEST or flat > _ATTEMPTS_WHERE_FLAT or h >= _LARGEST_GROWTH * first:
+            break
+        h *= min(30.0, max(1e-3, (_WANTED / share) ** 0.5)) if share > 0 else 30.0
+    return usable or (first, np.zeros_like(point))
 
 
 def second_differences(function: Callable[[FloatArray], float], point: FloatArray, steps: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""Where the expected log-likelihood of a negative binomial distribution peaks, from what is known of it at one point."""
+"""Where the expected log-likelihood of a negative binomial peaks, from what is known of it at one point."""
 
 from __future__ import annotations
 

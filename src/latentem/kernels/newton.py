@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .._typing import FloatArray
-from .derivatives import difference_steps, gradient as central_gradient, jacobian, second_differences
+from .derivatives import curved_jacobian, difference_steps, gradient as central_gradient, second_differences
 
 Function = Callable[[FloatArray], float]
 Gradient = Callable[[FloatArray], FloatArray]
@@ -25,6 +25,9 @@ _SUFFICIENT = 1e-4
 # So many steps in a row that give less than this share of what the slope promises run along a wall: where the function
 # is not defined beyond, as below a floor under variances.
 _MOST_POOR, _POOR = 4, 1e-3
+# While promises fall to less than this share of the last, the Hessian still serves; one that is below the rounding of
+# the function and above this share of the last is rounding itself.
+_FALLING_FAST, _FALLING = 1e-2, 0.25
 
 
 def maximize_smooth(
@@ -58,25 +61,91 @@ def maximize_smooth(
         f is not finite at the start.
     """
     safe = _guarded(function)
-    first = value = safe(start)
+    value = safe(start)
     if not np.isfinite(value):
         raise ValueError(f"the function to maximize is {value} at the start")
-    point, steps, poor = start, None, 0
-    for _ in range(max_iter if len(start) else 0):
-        steps = difference_steps(safe, point, steps)
-        slope = _finite(steps * (central_gradient(safe, point, steps) if gradient is None else gradient(point)))
-        if np.all(np.abs(slope) <= _NOISE * abs(value)):
+    if not len(start):
+        return start
+    slopes = _Differences(safe) if gradient is None else _Gradients(_guarded_gradient(gradient))
+    point = _ascend(safe, slopes, start, value, max_iter)
+    return point if safe(point) >= value else start
+
+
+def _ascend(
+    safe: Function, slopes: _Differences | _Gradients, start: FloatArray, value: float, most: int
+) -> FloatArray:
+    point, poor = start, 0
+    for _ in range(most):
+        slope, step = slopes.newton_step(point, value)
+        promised = float(slope @ step)
+        if slopes.ends(promised, value):
             break
-        longest = np.maximum(_LONGEST_IN_STEPS * steps, _LONGEST * np.maximum(1.0, 0.1 * np.abs(point)))
-        step = _shortened(steps * _ascent(slope, _curvature(safe, gradient, point, steps)), longest)
-        moved, promised = _backtrack(safe, point, value, step, float((slope / steps) @ step))
+        moved = _backtrack(safe, point, value, step, promised)
         if moved is None:
             break
         poor = poor + 1 if safe(moved) - value < _POOR * promised else 0
         point, value = moved, safe(moved)
-        if promised <= _NOISE * abs(value) or poor == _MOST_POOR:
+        if poor == _MOST_POOR:
             break
-    return point if value >= first else start
+    return point
+
+
+class _Differences:
+    """Slopes and curvature from values alone."""
+
+    def __init__(self, safe: Function) -> None:
+        self.safe = safe
+        self.steps: FloatArray | None = None
+        self.last = False
+
+    def newton_step(self, point: FloatArray, value: float) -> tuple[FloatArray, FloatArray]:
+        """∇f and the step; the step is zero where the gradient is at rounding level."""
+        self.steps = steps = difference_steps(self.safe, point, self.steps)
+        slope = _finite(steps * central_gradient(self.safe, point, steps))
+        if np.all(np.abs(slope) <= _NOISE * abs(value)):
+            return slope / steps, np.zeros_like(slope)
+        return slope / steps, _shortened(steps * _ascent(slope, self._hessian(point, steps)), _longest(point, steps))
+
+    def ends(self, promised: float, value: float) -> bool:
+        """Whether to stop: after the first step whose promise is below the rounding of the function."""
+        ended, self.last = self.last, promised <= _NOISE * abs(value)
+        return ended or promised <= 0
+
+    def _hessian(self, point: FloatArray, steps: FloatArray) -> FloatArray:
+        """In coordinates measured in steps; entries that cannot be had count as zero."""
+        with np.errstate(invalid="ignore"):
+            hessian = second_differences(self.safe, point, _WIDER * steps) / _WIDER**2
+            hessian = hessian if np.all(np.isfinite(hessian)) else second_differences(self.safe, point, steps)
+        return _symmetric(hessian)
+
+
+class _Gradients:
+    """Slopes given, and curvature from their differences, which serves again for as long as the promises fall fast.
+
+    Slopes tell more than values: the ascent goes on beneath the rounding of the function until promises fall no more.
+    """
+
+    def __init__(self, gradient: Gradient) -> None:
+        self.gradient = gradient
+        self.steps: FloatArray | None = None
+        self.hessian: FloatArray | None = None
+        self.promised = np.inf
+
+    def newton_step(self, point: FloatArray, value: float) -> tuple[FloatArray, FloatArray]:
+        slope = _finite(self.gradient(point))
+        if self.hessian is None:
+            self.steps, hessian = curved_jacobian(self.gradient, point, abs(value), self.steps)
+            self.hessian = _symmetric(hessian * self.steps * self.steps[:, None])
+        assert self.steps is not None
+        step = self.steps * _ascent(self.steps * slope, self.hessian)
+        return slope, _shortened(step, _longest(point, self.steps))
+
+    def ends(self, promised: float, value: float) -> bool:
+        if promised > _FALLING_FAST * self.promised:
+            self.hessian = None
+        ended = promised <= _NOISE * abs(value) and promised > _FALLING * self.promised
+        self.promised = promised
+        return ended or promised <= 0
 
 
 def _guarded(function: Function) -> Function:
@@ -91,15 +160,25 @@ def _guarded(function: Function) -> Function:
     return safe
 
 
-def _curvature(safe: Function, gradient: Gradient | None, point: FloatArray, steps: FloatArray) -> FloatArray:
-    """The Hessian in coordinates measured in steps; entries that cannot be had count as zero."""
+def _guarded_gradient(gradient: Gradient) -> Gradient:
+    def safe(vector: FloatArray) -> FloatArray:
+        try:
+            with np.errstate(all="ignore"):
+                return np.asarray(gradient(vector), float)
+        except (ArithmeticError, ValueError):
+            return np.full_like(vector, np.nan)
+
+    return safe
+
+
+def _symmetric(hessian: FloatArray) -> FloatArray:
+    """Its symmetric part; entries that cannot be had count as zero."""
     with np.errstate(invalid="ignore"):
-        if gradient is None:
-            hessian = second_differences(safe, point, _WIDER * steps) / _WIDER**2
-            hessian = hessian if np.all(np.isfinite(hessian)) else second_differences(safe, point, steps)
-        else:
-            hessian = jacobian(gradient, point, steps) * steps * steps[:, None]
-    return np.where(np.isfinite(hessian), 0.5 * (hessian + hessian.T), 0.0)
+        return np.where(np.isfinite(hessian), 0.5 * (hessian + hessian.T), 0.0)
+
+
+def _longest(point: FloatArray, steps: FloatArray) -> FloatArray:
+    return np.maximum(_LONGEST_IN_STEPS * steps, _LONGEST * np.maximum(1.0, 0.1 * np.abs(point)))
 
 
 def _finite(slope: FloatArray) -> FloatArray:
@@ -121,7 +200,7 @@ def _shortened(step: FloatArray, longest: FloatArray) -> FloatArray:
 
 def _backtrack(
     safe: Function, point: FloatArray, value: float, step: FloatArray, promised: float
-) -> tuple[FloatArray | None, float]:
+) -> FloatArray | None:
     """The longest of step, step/2, … that raises the function by its share of what the slope promises.
 
     Where the promise is below the rounding of the function itself, the whole step is taken if the function does not
@@ -132,5 +211,5 @@ def _backtrack(
         share = 0.5**halving
         candidate = point + share * step
         if safe(candidate) >= value + (_SUFFICIENT * share * promised if promised > rounding else -rounding):
-            return candidate, promised
-    return None, promised
+            return candidate
+    return None

@@ -64,8 +64,13 @@ def lloyd(
 
 
 def nearest_centre(points: FloatArray, centres: FloatArray) -> Array:
-    """(n,) index of the nearest centre, the first of equals: ‖x - c‖² less ‖x‖², which is the same for all."""
-    return np.asarray((0.5 * np.einsum("kd,kd->k", centres, centres)[:, None] - centres @ points.T).argmin(axis=0))
+    """(n,) index of the nearest centre, the first of equals: ‖x - c‖² less ‖x‖², which is the same for all.
+
+    Both are taken about the middle of the centres: far from the origin the squares would cancel.
+    """
+    middle = centres.mean(axis=0)
+    near = centres - middle
+    return np.asarray((0.5 * np.einsum("kd,kd->k", near, near)[:, None] - near @ (points - middle).T).argmin(axis=0))
 
 
 def one_hot(labels: Array, n_states: int) -> FloatArray:

@@ -119,6 +119,12 @@ def expected_log_gamma(counts: FloatArray, log_excess: FloatArray, dof: FloatArr
     return np.asarray(counts * (log_peak(half) + np.log(half)) + half * log_excess)
 
 
+def expected_log_gamma_slope(counts: FloatArray, log_excess: FloatArray, dof: FloatArray) -> FloatArray:
+    """The derivative of `expected_log_gamma` in log ν: a (Σ r (log a - ψ(a)) + Σ r E[log u - u + 1])."""
+    half = 0.5 * dof
+    return np.asarray(half * (log_excess - counts * digamma_minus_log(half)))
+
+
 def maximize_dof(target: FloatArray, largest: float) -> FloatArray:
     """The root ν ≤ largest of log(ν/2) - ψ(ν/2) = c, where c = -Σ r E[log u - u + 1] / Σ r (Liu and Rubin 1995)."""
     return 2 * gamma_shape(np.minimum(target, 1e300), 0.5 * largest)

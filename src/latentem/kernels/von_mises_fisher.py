@@ -7,16 +7,19 @@ import numpy as np
 from .._typing import Array, FloatArray
 from .bessel import bessel_ratio
 
-_STEPS = 50
+_STEPS = 20
 # Beyond it the exact slope of A cancels, and the slope of its bound is right to 1/κ.
 _EXACT_SLOPE = 1e4
+_ROUNDING = 4 * float(np.finfo(float).eps)
 
 
 def concentration(mean_length: FloatArray, dimension: int, largest: float) -> FloatArray:
     """The κ with A(κ) = I_D/2(κ) / I_D/2-1(κ) = R̄, at most `largest`.
 
-    Amos (1974): κ / (s + √(κ² + (s+1)²)) ≤ A(κ) ≤ κ / (s + √(κ² + s²)) with s = (D-1)/2; inverted, the two bracket κ
-    ever more tightly towards R̄ = 0 and R̄ = 1.
+    Newton's method on logit A as a function of log κ, whose slope is 1 at both ends and nearly so between, from
+    R̄ (D - R̄²) / (1 - R̄²) (Banerjee, Dhillon, Ghosh and Sra 2005, equation 4.4), within Amos' bounds (1974):
+    κ / (s + √(κ² + (s+1)²)) ≤ A(κ) ≤ κ / (s + √(κ² + s²)) with s = (D-1)/2.  It ends where the rounding of A leads the
+    steps.
     """
     length = np.clip(mean_length, 0.0, 1.0)
     half = 0.5 * (dimension - 1)
@@ -24,25 +27,31 @@ def concentration(mean_length: FloatArray, dimension: int, largest: float) -> Fl
     safe = np.maximum(gap, 1e-300)
     low = np.minimum(2 * half * length / safe, largest)
     high = np.minimum(length * (half + np.sqrt(half**2 + dimension * gap)) / safe, largest)
-    kappa = high
+    kappa = np.clip(length * (dimension - length**2) / safe, low, high)
     for _ in range(_STEPS):
-        moved = np.clip(kappa - _newton_step(kappa, length, dimension), low, high)
-        done = np.all(np.abs(moved - kappa) <= 4e-16 * kappa)
+        step, rounding = _newton_step(kappa, length, dimension)
+        moved = np.clip(kappa * np.exp(step), low, high)
+        done = np.all((np.abs(step) <= rounding) | (moved == kappa))
         kappa = moved
         if done:
             break
     return kappa
 
 
-def _newton_step(kappa: FloatArray, length: FloatArray, dimension: int) -> FloatArray:
-    """(A(κ) - R̄) / A'(κ), with A' = 1 - A² - (D-1) A/κ."""
+def _newton_step(kappa: FloatArray, length: FloatArray, dimension: int) -> tuple[FloatArray, FloatArray]:
+    """The step of log κ, and what the rounding of A makes of it: A' = 1 - A² - (D-1) A/κ."""
     half = 0.5 * (dimension - 1)
     ratio = bessel_ratio(half - 0.5, kappa)
-    exact = 1 - ratio**2 - (dimension - 1) * ratio / np.maximum(kappa, 1e-300)
+    positive = np.maximum(kappa, 1e-300)
+    exact = 1 - ratio**2 - (dimension - 1) * ratio / positive
     root = np.hypot(kappa, half + 1)
     bound = (half + (half + 1) * ((half + 1) / root)) / (half + root) ** 2
     near = (kappa > 1e-3) & (kappa < _EXACT_SLOPE)
-    return np.asarray((ratio - length) / np.where(near, np.maximum(exact, 0.5 * bound), bound))
+    slope = positive * np.where(near, np.maximum(exact, 0.5 * bound), bound)
+    # The difference of the logits; at the ends, R̄ = 0 or 1, the bounds hold κ.
+    inner = np.maximum(ratio * (1 - length), 1e-300)
+    step = np.log1p(np.maximum((length - ratio) / inner, -0.9)) * ratio * (1 - ratio) / slope
+    return step, _ROUNDING * (1 + ratio / slope)
 
 
 def sample_directions(directions: FloatArray, kappa: FloatArray, rng: np.random.Generator) -> FloatArray:

@@ -11,7 +11,12 @@ LARGEST_FACTOR = 8.0
 
 
 def weibull_peak(
-    shape: FloatArray, mean: FloatArray, log_power: FloatArray, tilted: FloatArray, spread: FloatArray
+    shape: FloatArray,
+    mean: FloatArray,
+    log_power: FloatArray,
+    tilted: FloatArray,
+    spread: FloatArray,
+    shape_range: tuple[float, float],
 ) -> tuple[FloatArray, FloatArray]:
     """The best shape s' and log λ'/λ, given the cumulants of z = log x/λ tilted by e^(sz).
 
@@ -25,6 +30,8 @@ def weibull_peak(
         s.
     mean, log_power, tilted, spread : arrays
         K'(0), K(s), K'(s) and K''(s).
+    shape_range : (float, float)
+        Where s' may lie.
     """
     excess = tilted - mean
     bends = excess > shape * spread
@@ -34,7 +41,7 @@ def weibull_peak(
     # 1 = t (offset + a t) / (1 + b t) has this positive root; one of `offset` and `b` is zero.
     lead = b - offset
     best = (lead + np.sqrt(lead**2 + 4 * a)) / (2 * a)
-    best = np.clip(best, shape / LARGEST_FACTOR, shape * LARGEST_FACTOR)
+    best = np.clip(np.clip(best, shape / LARGEST_FACTOR, shape * LARGEST_FACTOR), *shape_range)
 
     def modelled(t: FloatArray) -> FloatArray:
         return np.asarray(offset + a * t / (1 + b * t))
