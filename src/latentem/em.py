@@ -211,8 +211,8 @@ def _first(evaluate: Any, parameters: Any, acceleration: Acceleration | None) ->
     expectation, objective = evaluate(parameters)
     if not isfinite(objective):
         raise ParameterError(
-            f"the objective is {objective} at the starting parameters: the prior holds them for impossible, as a weight "
-            "or a probability of 0 is under pseudo-counts; start above 0"
+            f"the objective is {objective} at the starting parameters: the prior holds them for impossible, as a "
+            "weight or a probability of 0 is under pseudo-counts; start above 0"
         )
     model: LatentVariableModel = evaluate.args[0]
     return Iteration(

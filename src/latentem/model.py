@@ -202,7 +202,7 @@ class Prior:
 
     def __post_init__(self) -> None:
         if not (np.isfinite(self.concentration) and self.concentration >= 0):
-            raise ParameterError(f"the concentration of a prior must be finite and not negative, got {self.concentration}")
+            raise ParameterError(f"a prior's concentration must be finite and not negative, got {self.concentration}")
         if self.weights is not None and self.rows is None:
             raise ParameterError("a prior has weights, but no rows that they could belong to")
 

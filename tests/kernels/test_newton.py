@@ -94,3 +94,17 @@ def test_differences_of_a_gradient_are_the_hessian_whatever_the_units() -> None:
     expected = -np.sin(0.6) / np.outer(scales, scales)
     np.testing.assert_allclose(found, expected, rtol=1e-3)
     assert np.all((steps > 1e-5 * scales) & (steps < 0.1 * scales))
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_wall_before_one_coordinate_does_not_hold_back_the_others(given: bool) -> None:
+    def f(v):
+        return -((v[0] - 3) ** 2) - np.cosh(v[1] - v[2]) - (v[1] - 5) ** 2 if v[0] <= 1 else -np.inf
+
+    def slope(v):
+        bend = np.sinh(v[1] - v[2])
+        return np.array([-2 * (v[0] - 3), -bend - 2 * (v[1] - 5), bend])
+
+    found = maximize_smooth(f, np.zeros(3), slope if given else None)
+    assert 0.9 < found[0] <= 1
+    np.testing.assert_allclose(found[1:], 5.0, atol=1e-6)

@@ -21,9 +21,12 @@ from latentem.families.gaussian import (
     TiedGaussian,
     TiedGaussianParameters,
 )
+from latentem.families.negative_binomial import NegativeBinomial
 from latentem.families.poisson import Poisson, PoissonParameters
 from latentem.families.product import PerColumn
+from latentem.families.weibull import Weibull, WeibullParameters
 from latentem.families.zero_inflated import ZeroInflated, ZeroInflatedParameters
+from latentem.fitting import fit
 from latentem.latents import Categorical
 from latentem.latents.categorical import CategoricalParameters
 from latentem.model import LatentVariableModel, ModelParameters, Posterior
@@ -148,3 +151,38 @@ def test_constraints_that_cannot_be_are_told() -> None:
         Constrained(TiedGaussian(), tied=("covariance",)).constrain(TiedGaussianParameters(np.zeros((2, 2)), np.eye(2)))
     with pytest.raises(ParameterError, match="to fix or to tie"):
         Constrained(Poisson())
+
+
+def test_the_m_step_asks_for_q_and_its_score_a_few_dozen_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    for name in ("expected_log_density", "score"):
+        plain = getattr(FullGaussian, name)
+        counted = lambda self, *rest, name=name, plain=plain: calls.append(name) or plain(self, *rest)  # noqa: E731
+        monkeypatch.setattr(FullGaussian, name, counted)
+    maximized(TIED, TIED.constrain(full(3)))
+    assert 10 < len(calls) < 100
+
+
+@pytest.mark.parametrize("tied", ["shapes", "scales"])
+def test_tied_weibulls_are_found_from_the_default_start(tied: str) -> None:
+    rng, states = np.random.default_rng(2), np.arange(600) % 2
+    truth = WeibullParameters(np.array([[6.0], [6.0]]), np.array([[1.0], [9.0]]))
+    if tied == "scales":
+        truth = WeibullParameters(np.array([[0.4], [60.0]]), np.array([[5.0], [5.0]]))
+    family = Constrained(Weibull(), tied=(tied,))
+    rows = family.family.sample(truth, states, rng)
+    model = LatentVariableModel(Categorical(2), family)
+    result = fit(model, rows, executor=SERIAL, random_state=0)
+    start = ModelParameters(CategoricalParameters(np.array([0.5, 0.5])), family.constrain(truth))
+    assert result.log_likelihood >= model.e_step(start, Batch(rows)).log_likelihood
+
+
+def test_a_size_on_its_bound_does_not_hold_back_one_that_is_free() -> None:
+    rng = np.random.default_rng(3)
+    rows = np.column_stack([rng.binomial(20, 0.5, 400), rng.negative_binomial(4, 0.3, 400)])
+    family = Constrained(NegativeBinomial(), tied=("sizes",))
+    result = fit(LatentVariableModel(Categorical(1), family), rows, executor=SERIAL)
+    free = fit(LatentVariableModel(Categorical(1), NegativeBinomial()), rows, executor=SERIAL)
+    assert result.parameters.emission.sizes[0, 0] > 5e7
+    np.testing.assert_allclose(result.log_likelihood, free.log_likelihood, rtol=1e-6)
+    np.testing.assert_allclose(result.parameters.emission.sizes[0, 1], free.parameters.emission.sizes[0, 1], rtol=1e-3)

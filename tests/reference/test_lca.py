@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from reference.cases import Case, case, fit_tightly, near, start, within
 
+from latentem.estimators import LatentClassAnalysis
 from latentem.execution import Serial
 from latentem.families.categorical import CategoricalColumns, CategoryParameters, ColumnProbabilities
 from latentem.fitting import fit
@@ -93,3 +94,15 @@ def test_both_maxima_of_three_carcinoma_classes_are_reached(number):
     assert result.log_likelihood == near(expected["loglik"], known.tolerance["loglik"])
     shares = np.sort(result.parameters.latent.weights)[::-1]
     within(known.tolerance["probabilities"])(shares, expected["class_shares"])
+
+
+@pytest.mark.parametrize(("name", "k"), [pair for pair in FREE_STARTS if pair[1] > 1])
+def test_the_estimator_as_it_comes_reaches_the_published_maximum(name, k):
+    known, _, freq, _ = table(name)
+    expected, tolerance = known.expected[f"classes_{k}"], known.tolerance["loglik"]
+    answers = known.columns(*known.expected["classes_1"]["probs"])
+    reached = 0
+    for seed in range(3):
+        fitted = LatentClassAnalysis(k, random_state=seed).fit(answers, sample_weight=freq)
+        reached += fitted.result_.log_likelihood >= expected["loglik"] - tolerance - fitted.result_.remaining_gain
+    assert reached >= 2

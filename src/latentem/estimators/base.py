@@ -166,10 +166,11 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
     def _plan(self, model: LatentVariableModel, rows: Survey, checkpoint: Any) -> Plan:
         """How to fit: what `fits.best_fit` needs of the constructor's options."""
         warm = self.warm_start and hasattr(self, "result_")
+        n_init = self.n_init if isinstance(self.init_params, str) and not warm else 1
         if warm and checkpoint is not None:
             raise ParameterError("a checkpoint goes on from its own file: use warm_start=False with it")
         return Plan(
-            n_init=1 if warm else self.n_init,
+            n_init=n_init,
             init=self.init_params,
             start=self._warm(model) if warm else None,
             weights=self.weights_init,
@@ -185,7 +186,7 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
             verbose_interval=self.verbose_interval,
             random_state=self._random_state(),
             survey=rows,
-            checkpoint=as_checkpoint(checkpoint, 1 if warm else self.n_init, self.restart_collapsed),
+            checkpoint=as_checkpoint(checkpoint, n_init, self.restart_collapsed),
         )
 
     def _random_state(self) -> Any:

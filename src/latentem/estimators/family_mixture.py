@@ -12,15 +12,16 @@ from .registry import ENTRIES, family_named
 
 
 class FamilyMixture(Mixture):
-    """What the named mixtures share; a subclass names its family and its own options."""
+    """What the named mixtures share; a subclass names its family, its own options and its defaults of the common ones."""
 
     _parameter_constraints: dict[str, Any] = {**Mixture._parameter_constraints, "parameters_init": [dict, None]}
     _name: str
     _options: dict[str, Any] = {}
+    _defaults: dict[str, Any] = {}
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.__init__ = constructor({"n_components": 1}, {**cls._options, **COMMON})  # type: ignore[method-assign]
+        cls.__init__ = constructor({"n_components": 1}, {**cls._options, **COMMON, **cls._defaults})  # type: ignore[method-assign]
         cls.__doc__ = (cls.__doc__ or "").rstrip() + COMMON_DOC
 
     def __init__(self, n_components: int = 1, **options: Any) -> None:

@@ -22,12 +22,16 @@ class LatentClassAnalysis(FamilyMixture):
     Columns hold categories of any kind: text, numbers, booleans; missing entries are None or NaN.  After `fit`,
     `categories_` holds those of each column in order, and `probabilities_` a table (K, C_d) for each.
 
+    The best of ten random starts by default (`init_params="random"`, `n_init=10`): few categories make many local
+    maxima, and clusters by distance lead to the same few of them.
+
     Parameters
     ----------
     n_components : int
         Number of classes K."""
 
     _name = "categorical"
+    _defaults = {"init_params": "random", "n_init": 10}
 
     def _read(self, X: Any, *, reset: bool) -> Array:
         try:

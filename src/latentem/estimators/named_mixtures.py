@@ -61,6 +61,8 @@ class MultinomialMixture(FamilyMixture):
 class BernoulliMixture(FamilyMixture):
     """A mixture of zeros and ones with probabilities p (K, D), columns independent given the component.
 
+    The best of ten random starts by default (`init_params="random"`, `n_init=10`), as in `LatentClassAnalysis`.
+
     Parameters
     ----------
     n_components : int
@@ -68,6 +70,7 @@ class BernoulliMixture(FamilyMixture):
         Entries above it count as 1, others as 0; None expects zeros and ones."""
 
     _name = "bernoulli"
+    _defaults = {"init_params": "random", "n_init": 10}
     _takes_sparse = True
     _options = {"binarize": None}
     _parameter_constraints: dict[str, Any] = {

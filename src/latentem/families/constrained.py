@@ -14,9 +14,11 @@ from ..errors import ParameterError
 from ..model import Family, Posterior
 from ..parameters import Domain, Parameters
 from .composite import AnyFamily
-from .numeric_step import numeric_m_step
+from .numeric_step import is_local, numeric_m_step
 
 Mask = tuple[bool, ...]
+# A Newton step that moves no coordinate further is trusted; near a maximum all do.
+TRUSTED = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +164,15 @@ class Constrained(Family[ConstrainedParameters, Any]):
 
     def maximize(self, statistics: Any, params: ConstrainedParameters) -> ConstrainedParameters:
         nearest = params.unflatten(params.reduced(self.family.maximize(statistics, params.base)))
-        return numeric_m_step(self, statistics, params, nearest)
+        updated: ConstrainedParameters = numeric_m_step(self, statistics, params, nearest)
+        return nearest if is_local(statistics) and self._is_safer(nearest, updated, params, statistics) else updated
+
+    def _is_safer(self, nearest: Any, newton: Any, params: ConstrainedParameters, statistics: Any) -> bool:
+        """Whether a point that ascends is to be preferred to a Newton step too long for what Q's curvature can tell."""
+        here = params.flatten()
+        jump, step = nearest.flatten() - here, newton.flatten() - here
+        long = min(np.max(np.abs(jump), initial=0.0), np.max(np.abs(step), initial=0.0)) > TRUSTED
+        return bool(long and self.score(statistics, params) @ jump > 0)
 
     def expected_log_density(self, statistics: Any, params: ConstrainedParameters) -> float:
         return self.family.expected_log_density(statistics, params.base)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._typing import FloatArray
+from .._typing import Array, FloatArray
 from .derivatives import curved_jacobian, difference_steps, gradient as central_gradient, second_differences
 
 Function = Callable[[FloatArray], float]
@@ -76,18 +77,54 @@ def _ascend(
 ) -> FloatArray:
     point, poor = start, 0
     for _ in range(most):
-        slope, step = slopes.newton_step(point, value)
-        promised = float(slope @ step)
-        if slopes.ends(promised, value):
+        model = slopes.model(point, value)
+        step = _along_walls(safe, point, model)
+        promised = float(model.slope @ step)
+        if promised <= 0 or slopes.ends_before(promised, value):
             break
         moved = _backtrack(safe, point, value, step, promised)
         if moved is None:
             break
         poor = poor + 1 if safe(moved) - value < _POOR * promised else 0
         point, value = moved, safe(moved)
-        if poor == _MOST_POOR:
+        if poor == _MOST_POOR or slopes.ends_after(promised, value):
             break
     return point
+
+
+@dataclass(frozen=True)
+class _Quadratic:
+    """f about a point: its slope, difference steps, and the Hessian in coordinates measured in them."""
+
+    slope: FloatArray
+    hessian: FloatArray
+    steps: FloatArray
+
+    def step(self, point: FloatArray, held: Array) -> FloatArray:
+        """|H|⁻¹ ∇f with some coordinates held, no longer than a local model deserves."""
+        slope = np.where(held, 0.0, self.steps * self.slope)
+        hessian = np.where(held | held[:, None], 0.0, self.hessian)
+        return _shortened(self.steps * _ascent(slope, hessian), _longest(point, self.steps))
+
+
+def _along_walls(safe: Function, point: FloatArray, model: _Quadratic) -> FloatArray:
+    """Newton's step; coordinates that it would take where f is not defined go part of the way, the others all of it."""
+    step = model.step(point, np.zeros(len(point), bool))
+    if np.isfinite(safe(point + step)):
+        return step
+    shares = np.array([_share_inside(safe, point, i, by) for i, by in enumerate(step)])
+    held = shares < 1
+    return np.where(held, shares * step, model.step(point, held)) if held.any() else step
+
+
+def _share_inside(safe: Function, point: FloatArray, i: int, by: float) -> float:
+    """The longest of 1, ½, ¼, … of a coordinate's step alone that stays where f is defined; 0 if none does."""
+    for halving in range(_HALVINGS):
+        moved = point.copy()
+        moved[i] += 0.5**halving * by
+        if np.isfinite(safe(moved)):
+            return float(0.5**halving)
+    return 0.0
 
 
 class _Differences:
@@ -96,27 +133,24 @@ class _Differences:
     def __init__(self, safe: Function) -> None:
         self.safe = safe
         self.steps: FloatArray | None = None
-        self.last = False
 
-    def newton_step(self, point: FloatArray, value: float) -> tuple[FloatArray, FloatArray]:
-        """∇f and the step; the step is zero where the gradient is at rounding level."""
+    def model(self, point: FloatArray, value: float) -> _Quadratic:
+        """The slope is zero where it is at rounding level, or not to be had."""
         self.steps = steps = difference_steps(self.safe, point, self.steps)
         slope = _finite(steps * central_gradient(self.safe, point, steps))
         if np.all(np.abs(slope) <= _NOISE * abs(value)):
-            return slope / steps, np.zeros_like(slope)
-        return slope / steps, _shortened(steps * _ascent(slope, self._hessian(point, steps)), _longest(point, steps))
-
-    def ends(self, promised: float, value: float) -> bool:
-        """Whether to stop: after the first step whose promise is below the rounding of the function."""
-        ended, self.last = self.last, promised <= _NOISE * abs(value)
-        return ended or promised <= 0
-
-    def _hessian(self, point: FloatArray, steps: FloatArray) -> FloatArray:
-        """In coordinates measured in steps; entries that cannot be had count as zero."""
+            return _Quadratic(np.zeros_like(slope), np.eye(len(slope)), steps)
         with np.errstate(invalid="ignore"):
             hessian = second_differences(self.safe, point, _WIDER * steps) / _WIDER**2
             hessian = hessian if np.all(np.isfinite(hessian)) else second_differences(self.safe, point, steps)
-        return _symmetric(hessian)
+        return _Quadratic(slope / steps, _symmetric(hessian), steps)
+
+    def ends_before(self, promised: float, value: float) -> bool:
+        return False
+
+    def ends_after(self, promised: float, value: float) -> bool:
+        """The step that follows a promise below the rounding of the function is the last."""
+        return promised <= _NOISE * abs(value)
 
 
 class _Gradients:
@@ -127,25 +161,25 @@ class _Gradients:
 
     def __init__(self, gradient: Gradient) -> None:
         self.gradient = gradient
-        self.steps: FloatArray | None = None
-        self.hessian: FloatArray | None = None
-        self.promised = np.inf
+        self.known: _Quadratic | None = None
+        self.promised = self.before = np.inf
 
-    def newton_step(self, point: FloatArray, value: float) -> tuple[FloatArray, FloatArray]:
+    def model(self, point: FloatArray, value: float) -> _Quadratic:
         slope = _finite(self.gradient(point))
-        if self.hessian is None:
-            self.steps, hessian = curved_jacobian(self.gradient, point, abs(value), self.steps)
-            self.hessian = _symmetric(hessian * self.steps * self.steps[:, None])
-        assert self.steps is not None
-        step = self.steps * _ascent(self.steps * slope, self.hessian)
-        return slope, _shortened(step, _longest(point, self.steps))
+        if self.known is not None and self.promised <= _FALLING_FAST * self.before:
+            self.known = replace(self.known, slope=slope)
+        else:
+            guess = None if self.known is None else self.known.steps
+            steps, hessian = curved_jacobian(self.gradient, point, abs(value), guess)
+            self.known = _Quadratic(slope, _symmetric(hessian * steps * steps[:, None]), steps)
+        return self.known
 
-    def ends(self, promised: float, value: float) -> bool:
-        if promised > _FALLING_FAST * self.promised:
-            self.hessian = None
-        ended = promised <= _NOISE * abs(value) and promised > _FALLING * self.promised
-        self.promised = promised
-        return ended or promised <= 0
+    def ends_before(self, promised: float, value: float) -> bool:
+        self.before, self.promised = self.promised, promised
+        return promised <= _NOISE * abs(value) and promised > _FALLING * self.before
+
+    def ends_after(self, promised: float, value: float) -> bool:
+        return False
 
 
 def _guarded(function: Function) -> Function:
