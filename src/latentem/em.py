@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, isfinite, nan, sqrt
 from typing import Any, TypeVar
@@ -141,7 +141,10 @@ def iterate(
         A row is impossible under the parameters; it is named.
     """
     evaluate = partial(_evaluate, model, source, executor)
-    current = resume or _first(evaluate, model.conform(parameters), acceleration)
+    if resume is None:
+        current = _first(model, evaluate, model.conform(parameters), acceleration)
+    else:
+        current = _with_scheme(resume, acceleration)
     if resume is None:
         yield current
     while True:
@@ -207,21 +210,33 @@ def _evaluate(
 Evaluate = Callable[[Any], tuple[Expectation, float]]
 
 
-def _first(evaluate: Any, parameters: Any, acceleration: Acceleration | None) -> Iteration:
+def _with_scheme(resume: Iteration, acceleration: Acceleration | None) -> Iteration:
+    """The iteration with a fresh state of the acceleration, where it comes from a fit with another one or with none."""
+    fresh = None if acceleration is None else acceleration.init(resume.parameters.flatten())
+    return resume if type(fresh) is type(resume.scheme) else replace(resume, scheme=fresh)
+
+
+def _rounding(expectation: Expectation, objective: float) -> float:
+    """Bound on the rounding error of the objective: of the log-likelihood, and of the log prior beside it."""
+    return expectation.rounding + 32 * float(np.finfo(float).eps) * abs(objective - expectation.log_likelihood)
+
+
+def _first(
+    model: LatentVariableModel, evaluate: Evaluate, parameters: Any, acceleration: Acceleration | None
+) -> Iteration:
     expectation, objective = evaluate(parameters)
     if not isfinite(objective):
         raise ParameterError(
             f"the objective is {objective} at the starting parameters: the prior holds them for impossible, as a "
             "weight or a probability of 0 is under pseudo-counts; start above 0"
         )
-    model: LatentVariableModel = evaluate.args[0]
     return Iteration(
         index=0,
         parameters=parameters,
         em_parameters=model.m_step(expectation.statistics, parameters),
         objective=objective,
         log_likelihood=expectation.log_likelihood,
-        rounding=expectation.rounding,
+        rounding=_rounding(expectation, objective),
         step=Step.START,
         gain=nan,
         gains=(),
@@ -263,9 +278,16 @@ def _propose(
         em_theta=current.em_parameters.flatten(),
         objective=current.objective,
         accepted=current.step in (Step.START, Step.EM, Step.ACCELERATED),
-        score=partial(model.score, getattr(current.expectation, "statistics", None), current.parameters),  # type: ignore[arg-type]
+        score=partial(_score, model, current),
     )
     return acceleration.propose(trial, current.scheme)
+
+
+def _score(model: LatentVariableModel, current: Iteration) -> FloatArray:
+    """∇ of the objective at θ: that of Q at θ, by Fisher's identity, the prior's pseudo-observations counted in."""
+    parameters: Any = current.parameters
+    statistics = model.with_prior(current.expectation.statistics, parameters)
+    return model.score(statistics, parameters)
 
 
 def _attempt(
@@ -328,7 +350,7 @@ def _moved(
         em_parameters=model.m_step(expectation.statistics, parameters),
         objective=objective,
         log_likelihood=expectation.log_likelihood,
-        rounding=expectation.rounding,
+        rounding=_rounding(expectation, objective),
         step=step,
         gain=gain,
         gains=gains,
@@ -346,11 +368,11 @@ def _result(
     rule: RemainingGain,
     history: tuple[tuple[Step, float], ...],
 ) -> EMResult:
-    statistics = last.expectation.statistics
-    findings = model.family.findings(statistics.emission, last.parameters.emission)  # type: ignore[attr-defined]
+    parameters: Any = last.parameters
+    findings = model.family.findings(last.expectation.statistics.emission, parameters.emission)
     return EMResult(
         model=model,
-        parameters=last.parameters,
+        parameters=parameters,
         status=status,
         log_likelihood=last.log_likelihood,
         objective=last.objective,

@@ -67,7 +67,7 @@ def fit(
     tol : float
         Stop when the estimated remaining gain of the objective is at most this.
     max_iter : int
-        Passes over the data, at most.
+        Passes over the data; the iteration that reaches it is finished (a rejected proposal costs a pass more).
     random_state : None, int, Generator or RandomState
     callbacks : callables
         Called with each `Iteration`; one that returns True stops the fit.

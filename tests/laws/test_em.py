@@ -2,6 +2,7 @@
 
 import pickle
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import islice, pairwise
 
 import numpy as np
@@ -19,9 +20,10 @@ from latentem.families.gaussian import (
     FullGaussian,
     FullGaussianParameters,
 )
+from latentem.kernels.derivatives import gradient
 from latentem.latents import Categorical
 from latentem.latents.categorical import CategoricalParameters
-from latentem.model import LatentVariableModel, ModelParameters
+from latentem.model import LatentVariableModel, ModelParameters, Prior
 from latentem.result import Status, Step
 from latentem.testing import draw, overlapping_mixture
 
@@ -355,3 +357,47 @@ def test_an_impossible_row_is_named_from_inside_the_loop():
     for executor in (Serial(), Threads(2)):
         with pytest.raises(DataError, match=r"row 30 \(\[1.0\]\)"):
             run(model, source, start, executor=executor)
+
+
+# -- what an acceleration is told ------------------------------------------------------------------
+
+
+class Scores(Acceleration):
+    """Proposes nothing; keeps the vectors and scores that it is told."""
+
+    def __init__(self):
+        self.told = []
+
+    def init(self, theta):
+        return None
+
+    def propose(self, trial, state):
+        self.told.append((trial.theta, trial.score()))
+        return None, state
+
+
+@pytest.mark.parametrize("prior", [Prior(), Prior(rows=np.array([[0.0, 1.0], [2.0, 0.0]]), concentration=3.0)])
+def test_the_score_of_a_trial_is_the_gradient_of_the_objective(prior):
+    """Fisher's identity, the prior's pseudo-observations counted in."""
+    model, source, start = overlapping_mixture()
+    model = replace(model, prior=prior if source.n_columns == 2 else replace(prior, rows=flat_rows(prior, source)))
+    scores = Scores()
+    run(model, source, start, executor=SERIAL, acceleration=scores, max_iter=2, tol=0.0)
+
+    def objective(vector):
+        params = start.unflatten(vector)
+        return SERIAL.fold(partial(model.e_step, params), source).log_likelihood + model.log_prior(params)
+
+    for theta, score in scores.told:
+        np.testing.assert_allclose(score, gradient(objective, theta), rtol=1e-5, atol=1e-5)
+
+
+def flat_rows(prior, source):
+    return None if prior.rows is None else prior.rows[:, : source.n_columns]
+
+
+def test_a_fit_goes_on_with_another_acceleration_than_it_began_with():
+    model, source, start = overlapping_mixture()
+    *_, plain = zip(range(4), iterate(model, source, start, executor=SERIAL), strict=False)
+    result = run(model, source, start, executor=SERIAL, acceleration=Squarem(), resume=plain[1], max_iter=5000)
+    assert result.converged

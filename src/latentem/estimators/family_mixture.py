@@ -12,7 +12,7 @@ from .registry import ENTRIES, family_named
 
 
 class FamilyMixture(Mixture):
-    """What the named mixtures share; a subclass names its family, its own options and its defaults of the common ones."""
+    """What the named mixtures share; a subclass names its family, its options, and its defaults of the common ones."""
 
     _parameter_constraints: dict[str, Any] = {**Mixture._parameter_constraints, "parameters_init": [dict, None]}
     _name: str

@@ -24,7 +24,8 @@ from ..statistics import Reference, Statistics
 from .columnwise import weighted_column_mean
 
 P = TypeVar("P", bound=Parameters)
-EMPTY = 1e-12
+# Below this an expected count cannot be divided by; weights may be of any scale.
+EMPTY = 1e-150
 DEFAULT_FLOOR = 1e-6
 
 

@@ -1,7 +1,8 @@
 """Families of independent columns whose M-step has no finite sufficient statistics.
 
 The E-step carries Q's value, gradient and curvature at θₜ, and the M-step is one safeguarded Newton step on them: the
-EM-gradient algorithm (Lange 1995), which converges at the rate of EM.
+EM-gradient algorithm (Lange 1995), which converges at the rate of EM.  A family that can `leap` takes a step that is
+the same to second order, and right from further away.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._typing import Array, FloatArray
 from ..data import ArraySource, Batch, Source
-from ..em import Executor
+from ..em import Executor, run
 from ..errors import ParameterError
 from ..kernels import seeding
 from ..model import Family, LatentVariableModel, ModelParameters, ModelStatistics, Posterior, unit_points
@@ -45,6 +45,8 @@ def initial_parameters(
         in the group's first row).  For counts and categories the nearest takes nine tenths and the rest is shared
         evenly: a probability that hard labels make 0 could never rise again.
     """
+    if not isinstance(init, str) and len(init) != source.n_rows:
+        raise ParameterError(f"expected responsibilities for {source.n_rows} rows, got {len(init)}")
     pool = draw_pool(source, rng, POOL_ROWS)
     rough = ModelParameters(model.latent.start(), model.family.start(pool, model.latent.n_states))
     if isinstance(init, str) and init == "small-em":
@@ -110,7 +112,7 @@ def _assignment(model: LatentVariableModel, pool: Batch, init: Any, rng: np.rand
     standard = seeding.to_standard(points, centre, scale)
     weights = pool.unit_weights(per_group)
     if init == "random-rows":
-        rows = rng.choice(len(points), size=k, replace=len(points) < k, p=weights / weights.sum())
+        rows = rng.choice(len(points), size=k, replace=bool(np.count_nonzero(weights) < k), p=weights / weights.sum())
         return Nearest(standard[rows], centre, scale, per_group, soft=is_discrete(model.family))
     seeds, _ = seeding.lloyd(standard, seeding.kmeans_plus_plus(standard, k, rng, weights), weights)
     return Nearest(seeds, centre, scale, per_group, soft=is_discrete(model.family))
@@ -138,11 +140,10 @@ def _small_em(
     small = PoolSource(pool, source.names)
     runs = []
     for _ in range(SMALL_EM_RUNS):
-        params = from_responsibilities(model, small, _assignment(model, pool, "random-rows", rng), rough, executor)
-        for _ in range(SMALL_EM_ITERATIONS):
-            params = model.m_step(model.e_step(params, pool).statistics, params)
-        runs.append((model.e_step(params, pool).log_likelihood + model.log_prior(params), params))
-    return max(runs, key=lambda run: run[0])[1]
+        start = from_responsibilities(model, small, _assignment(model, pool, "random-rows", rng), rough, executor)
+        runs.append(run(model, small, start, executor=executor, tol=0.0, max_iter=SMALL_EM_ITERATIONS))
+    best: ModelParameters = max(runs, key=lambda result: result.objective).parameters
+    return best
 
 
 @dataclass(frozen=True)
@@ -181,8 +182,8 @@ class Given:
     def __init__(self, responsibilities: FloatArray, n_states: int, per_group: bool) -> None:
         if responsibilities.ndim != 2 or responsibilities.shape[1] != n_states:
             raise ParameterError(f"expected responsibilities of shape (n, {n_states}), got {responsibilities.shape}")
-        if not np.all(np.isfinite(responsibilities)) or np.any(responsibilities < 0):
-            raise ParameterError("responsibilities must be finite and not negative")
+        if not np.all(np.isfinite(responsibilities)) or np.any(responsibilities < 0) or not responsibilities.any():
+            raise ParameterError("responsibilities must be finite, not negative and not all zero")
         self.responsibilities, self.per_group = responsibilities, per_group
 
     def __call__(self, batch: Batch) -> FloatArray:
