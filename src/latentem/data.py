@@ -206,7 +206,7 @@ class ArraySource(Source):
         if len(self.names) != d:
             raise DataError(f"expected {d} column names, got {len(self.names)}")
         self.weights = None if weights is None else check_weights(weights, n)
-        self.labels = None if labels is None else _check_labels(labels, n)
+        self.labels = None if labels is None else check_labels(labels, n)
         self.covariates = None if covariates is None else _check_covariates(covariates, n)
         self.offsets = None if lengths is None else _offsets(lengths, n)
         self.chunk_rows = default_chunk_rows(d) if chunk_rows is None else int(chunk_rows)
@@ -269,6 +269,13 @@ def check_weights(weights: Any, n: int) -> FloatArray:
         raise DataError(f"weights must be finite and not negative; row {wrong[0]} has {checked[wrong[0]]}")
     if not checked.any():
         raise DataError("all weights are zero: there is nothing to fit")
+    with np.errstate(over="ignore"):
+        total = float(checked.sum())
+    if not total <= LARGEST_MAGNITUDE:
+        raise DataError(
+            f"weights add up to {total:g}: sums with them overflow (the limit is {LARGEST_MAGNITUDE:g}); divide them by "
+            "a constant"
+        )
     return checked
 
 
@@ -296,7 +303,12 @@ def _dense(block: Any) -> FloatArray:
 
 
 def _aligned(name: str, values: Any, n: int) -> Array:
-    array = np.asarray(values)
+    if isinstance(values, np.ma.MaskedArray) and np.any(values.mask):
+        raise DataError(f"{name} must be known for each row, but some are masked; drop those rows")
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise DataError(f"{name} must have one number for each of the {n} rows, but they are nested unevenly") from error
     if array.shape[:1] != (n,):
         raise DataError(f"{name} must have one entry for each of the {n} rows, got shape {array.shape}")
     if array.dtype.kind not in "fiub":
@@ -304,7 +316,8 @@ def _aligned(name: str, values: Any, n: int) -> Array:
     return array
 
 
-def _check_labels(labels: Any, n: int) -> Array:
+def check_labels(labels: Any, n: int) -> Array:
+    """Known states as whole numbers, -1 where unknown, or a `DataError` that names the row at fault."""
     given = _aligned("labels", labels, n)
     if given.ndim != 1:
         raise DataError(f"labels must be one-dimensional, got shape {given.shape}")

@@ -7,10 +7,10 @@ with one component is itself a family, so models nest.  No code anywhere is writ
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -25,6 +25,20 @@ S = TypeVar("S", bound=Statistics)
 
 # The terms that a log density is the sum of: larger than their sum, and never much smaller than this.
 SMALLEST_TERMS = 16.0
+
+
+Mask: TypeAlias = tuple[bool, ...]
+Held: TypeAlias = Mapping[str, Mask | None]
+
+
+def hold(held: Held, name: str, current: FloatArray, updated: FloatArray) -> FloatArray:
+    """The updated array, with the current values where it is held: in the components of the mask, or (None) in all."""
+    if name not in held:
+        return updated
+    mask = held[name]
+    if mask is None:
+        return current
+    return np.where(np.reshape(mask, (-1,) + (1,) * (np.ndim(updated) - 1)), current, updated)
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,10 @@ class Family(ABC, Generic[P, S]):
     @abstractmethod
     def maximize(self, statistics: S, params: P) -> P:
         """argmax_θ Q(θ; statistics), from `params`; for `LocalQ` one safeguarded Newton step."""
+
+    def maximize_constrained(self, statistics: S, params: P, held: Held, tied: tuple[str, ...]) -> P | None:
+        """The same with whole arrays held or tied over components, where that has a closed form; else None."""
+        return None
 
     @abstractmethod
     def expected_log_density(self, statistics: S, params: P) -> float:

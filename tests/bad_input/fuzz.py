@@ -8,6 +8,7 @@ that was changed, a trace of a fit that failed.
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 import time
 import traceback
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -81,10 +83,27 @@ def _examined(example: Case, outcome: Outcome) -> Iterator[str]:
     except LatentemError as error:
         outcome.refusal = str(error)
         yield from _refused(estimator, options, error)
+        if example.spoilt and "negative" not in str(error).lower():
+            yield from _place_named(example, str(error))
     else:
+        if example.spoilt:
+            yield f"row and column {example.spoilt} were taken, though their square overflows"
         yield from _fitted(example, estimator, watch)
-    if X.dtype.kind != "O" and not np.array_equal(X, before, equal_nan=True):
+    if not _same(X, before):
         yield "the data were changed"
+
+
+def _same(one: Any, two: Any) -> bool:
+    if sparse.issparse(one):
+        return (one != two).nnz == 0
+    return one.dtype.kind == "O" or np.array_equal(one, two, equal_nan=True)
+
+
+def _place_named(example: Case, message: str) -> Iterator[str]:
+    """Of all that may be wrong with a case, a row that is named must be the one that was spoilt, or one before it."""
+    rows = [int(row) for row in re.findall(r"\brow (\d+)", message)]
+    if rows and min(rows) > example.spoilt[0]:
+        yield f"row {example.spoilt[0]} was spoilt, but the message names another: {message}"
 
 
 def _refused(estimator: Any, options: dict[str, Any], error: Exception) -> Iterator[str]:
@@ -102,8 +121,12 @@ def _fitted(example: Case, estimator: Any, watch: Watch) -> Iterator[str]:
     if not np.isclose(np.sum(result.parameters.latent.weights), 1, rtol=1e-9):
         yield f"the weights add to {np.sum(result.parameters.latent.weights)}"
     yield from _falls(result, watch)
+    if estimator.order == "weight" and np.any(np.diff(result.parameters.latent.weights) > 0):
+        yield f"the weights are not in order: {result.parameters.latent.weights}"
     yield from _predicted(example, estimator)
     yield from _sampled(estimator)
+    if example.again:
+        yield from _fitted_again(example, estimator)
 
 
 def _numbers(estimator: Any) -> Iterator[tuple[str, Any]]:
@@ -157,7 +180,7 @@ def _same_likelihood(example: Case, estimator: Any) -> Iterator[str]:
     """The log densities of the training rows add to the log-likelihood of the fit."""
     if example.labels is not None or example.X.dtype == np.float32:
         return
-    weights = np.ones(len(example.X)) if example.weights is None else np.asarray(example.weights, float)
+    weights = np.ones(example.X.shape[0]) if example.weights is None else np.asarray(example.weights, float)
     kept = weights > 0
     each = estimator.score_samples(example.X[kept])
     total, known = float(weights[kept] @ each), estimator.result_.log_likelihood
@@ -172,6 +195,24 @@ def _sampled(estimator: Any) -> Iterator[str]:
         yield f"a sample of 7 rows has shape {drawn.shape}"
     if drawn.dtype.kind == "f" and not np.all(np.isfinite(drawn)):
         yield f"a sample is not finite: {drawn}"
+        return
+    try:
+        log_density = estimator.score_samples(drawn)
+    except LatentemError as error:
+        yield f"a sample is refused: {error}"
+    else:
+        if not np.all(np.isfinite(log_density)):
+            yield f"a sample has log densities {log_density}"
+
+
+def _fitted_again(example: Case, estimator: Any) -> Iterator[str]:
+    """A warm start goes on from where the fit ended: the objective does not fall."""
+    before = estimator.result_
+    estimator.set_params(warm_start=True)
+    estimator.fit(example.X, sample_weight=example.weights, labels=example.labels)
+    after = estimator.result_
+    if after.objective < before.objective - 2 * before.expectation.rounding:
+        yield f"a warm start fell from {before.objective!r} to {after.objective!r}"
 
 
 def run(seed: int, first: int, count: int, show: bool = False) -> dict[int, Outcome]:

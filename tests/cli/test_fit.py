@@ -1,16 +1,24 @@
 """`latentem fit`: every option does something, what is written is what was fitted, and exit codes tell the truth."""
 
+import re
+from dataclasses import dataclass
+from importlib import import_module
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, strategies as st
 
 import latentem
 from latentem.cli.fit import fit
+from latentem.cli.progress import Meter
 from latentem.cli.registry import models
+from latentem.cli.tell import choice_line, choose
 from latentem.datasets import load_faithful
 from latentem.io import read_table
 from latentem.io.model_files import load_with_notes
 
+fitting = import_module("latentem.cli.fit")
 TWO = ["--columns", "eruptions,waiting"]
 GAUSSIAN = ["gaussian-mixture", "faithful", *TWO, "-k", "2"]
 
@@ -143,12 +151,109 @@ def test_a_fit_that_did_not_converge_says_so_and_exits_with_1(cli, shell, faithf
     assert (process.returncode, process.stdout, process.stderr) == (1, "", "")
 
 
-def test_a_fit_that_did_not_converge_is_chosen_only_where_none_did(cli, faithful, tmp_path):
+def margins(text):
+    """The differences that a sentence on the choice tells."""
+    return [float(number) for number in re.findall(r"with (\S+) more", text)]
+
+
+def test_of_several_the_smallest_criterion_wins_and_a_winner_that_has_not_converged_exits_with_1(
+    cli, faithful, tmp_path
+):
     path = tmp_path / "m.latentem"
     arguments = files(GAUSSIAN, faithful, None)
     result = cli("fit", *arguments, "-k", "1,2", "--max-iter", "3", "--acceleration", "none", "--output", path)
-    assert latentem.load(path).n_components == 1 and result.exit_code == 0
-    assert "max iter" in result.stdout
+    assert latentem.load(path).n_components == 2 and result.exit_code == 1
+    rows = [line.split("│")[1:-1] for line in result.stdout.splitlines() if line.count("│") == 8]
+    assert [row[-1].strip() for row in rows] == ["converged", "not converged (max iter)"]
+    assert "Chosen: gaussian-mixture with 2 components, which has not converged." in result.stdout
+    assert "the choice is not final" in result.stdout
+    assert margins(result.stdout) == [pytest.approx(float(rows[0][5]) - float(rows[1][5]), abs=0.011)]
+    assert margins(result.stdout)[0] > 200 and "close" not in result.stdout
+
+
+def test_a_converged_winner_is_told_where_others_may_still_overtake_it(cli, faithful):
+    arguments = ["gaussian-mixture", faithful, *TWO, "-k", "2,6", "--max-iter", "12"]
+    result = cli("fit", *arguments)
+    assert result.exit_code == 0 and margins(result.stdout)[0] > 0
+    assert "Chosen: gaussian-mixture with 2 components. " in result.stdout
+    assert "not converged (max iter)" in result.stdout and "the choice is not final" in result.stdout
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A candidate of a comparison, as far as choosing goes."""
+
+    bic: float
+    converged: bool
+
+    def __str__(self):
+        return f"{self.bic:g}"
+
+
+@given(st.lists(st.builds(Fitted, st.floats(-1e9, 1e9), st.booleans()), min_size=1, max_size=6), st.integers(0, 3))
+def test_the_choice_is_the_smallest_its_margin_is_never_negative_and_what_may_change_it_is_told(candidates, unfitted):
+    best = choose(candidates, "bic")
+    line = choice_line(candidates, "bic", best, len(candidates) + unfitted)
+    assert best.bic == min(candidate.bic for candidate in candidates)
+    assert len(margins(line)) == (len(candidates) > 1) and all(margin >= 0 for margin in margins(line))
+    assert ("which has not converged" in line) == (not best.converged)
+    assert ("not final" in line) == (not all(candidate.converged for candidate in candidates))
+    assert ("Interrupted" in line) == (unfitted > 0)
+
+
+@pytest.mark.parametrize("passes", [3, 40])
+def test_ctrl_c_while_models_are_compared_keeps_what_was_fitted_and_exits_with_1(
+    cli, faithful, tmp_path, monkeypatch, passes
+):
+    path = tmp_path / "m.latentem"
+    interrupt_after(passes, monkeypatch)
+    result = cli("fit", *files(GAUSSIAN, faithful, None), "-k", "2,3,4", "--tol", "0", "--output", path)
+    assert result.exit_code == 1 and latentem.load(path).n_components in (2, 3)
+    fitted = 1 if passes == 3 else 2
+    assert f"Interrupted: {fitted} of 3 models were fitted." in result.stdout
+    assert "not converged (interrupted)" in result.stdout
+
+
+def test_ctrl_c_between_two_fits_keeps_the_first(cli, faithful, monkeypatch):
+    fit_one, fits = fitting._fit_one, []
+
+    def second_is_stopped(*arguments):
+        if fits:
+            raise KeyboardInterrupt
+        fits.append(fit_one(*arguments))
+        return fits[0]
+
+    monkeypatch.setattr(fitting, "_fit_one", second_is_stopped)
+    result = cli("fit", *files(GAUSSIAN, faithful, None), "-k", "2,3")
+    assert result.exit_code == 1 and "Interrupted: 1 of 2 models were fitted." in result.stdout
+    assert "Status: converged" in result.stdout
+
+
+def test_ctrl_c_during_the_first_model_of_the_demo_still_explains_it(cli, tmp_path, monkeypatch):
+    interrupt_after(2, monkeypatch)
+    result = cli("demo", "--folder", tmp_path)
+    assert result.exit_code == 1 and "Interrupted: 1 of 6 models were fitted." in result.stdout
+    assert (tmp_path / "old-faithful.png").exists()
+
+
+def interrupt_after(passes, monkeypatch):
+    """Ctrl-C once so many passes over the data were made."""
+    seen, tell = [], Meter.__call__
+
+    def watched(meter, log_likelihood):
+        tell(meter, log_likelihood)
+        seen.append(log_likelihood)
+        if len(seen) == passes:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Meter, "__call__", watched)
+
+
+@pytest.mark.parametrize("name", ["model.txt", "model", "model.LATENTEM.zip"])
+def test_a_model_goes_to_a_file_of_its_own_kind_only(cli, faithful, tmp_path, name):
+    result = cli("fit", *files(GAUSSIAN, faithful, None), "--output", tmp_path / name)
+    assert result.exit_code == 2 and "expected a file named *.latentem" in result.stderr
+    assert list(tmp_path.iterdir()) == [faithful]
 
 
 def test_findings_are_told_as_notes_and_not_as_warnings(shell, tmp_path):

@@ -6,6 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
+from importlib import import_module
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -89,8 +92,18 @@ def test_a_model_saved_from_python_is_shown_and_predicts(cli, faithful, tmp_path
 def test_info_tells_versions_cores_and_kernels(shell):
     process = shell("info")
     assert process.returncode == 0
-    for expected in (latentem.__version__, "Cores", "Compiled kernels: ", f"numpy {np.__version__}", "jax"):
+    for expected in (latentem.__version__, "Cores", "Compiled kernels: ", f"numpy {np.__version__}"):
         assert expected in process.stdout
+    assert "missing" not in process.stdout
+
+
+def test_info_lists_the_packages_that_the_installation_asks_for():
+    project = Path(__file__).parents[2] / "pyproject.toml"
+    if not project.exists():
+        pytest.skip("not in a checkout")
+    asked = tomllib.loads(project.read_text(encoding="utf-8"))["project"]["dependencies"]
+    listed = import_module("latentem.cli.info").REQUIRED
+    assert sorted(listed) == sorted(re.match(r"[\w-]+", package)[0] for package in asked)
 
 
 def test_info_says_what_to_do_where_kernels_are_off(cli, monkeypatch):

@@ -18,6 +18,7 @@ from latentem.families.gaussian import (
     DiagonalGaussianParameters,
     FullGaussian,
     FullGaussianParameters,
+    SphericalGaussian,
     TiedGaussian,
     TiedGaussianParameters,
 )
@@ -159,7 +160,8 @@ def test_the_m_step_asks_for_q_and_its_score_a_few_dozen_times(monkeypatch: pyte
         plain = getattr(FullGaussian, name)
         counted = lambda self, *rest, name=name, plain=plain: calls.append(name) or plain(self, *rest)  # noqa: E731
         monkeypatch.setattr(FullGaussian, name, counted)
-    maximized(TIED, TIED.constrain(full(3)))
+    tied_means = Constrained(FullGaussian(), tied=("means",))
+    maximized(tied_means, tied_means.constrain(full(3)))
     assert 10 < len(calls) < 100
 
 
@@ -186,3 +188,47 @@ def test_a_size_on_its_bound_does_not_hold_back_one_that_is_free() -> None:
     assert result.parameters.emission.sizes[0, 0] > 5e7
     np.testing.assert_allclose(result.log_likelihood, free.log_likelihood, rtol=1e-6)
     np.testing.assert_allclose(result.parameters.emission.sizes[0, 1], free.parameters.emission.sizes[0, 1], rtol=1e-3)
+
+
+# -- a floor that binds ----------------------------------------------------------------------------
+
+
+def long_and_thin():
+    rng = np.random.default_rng(0)
+    thin = rng.multivariate_normal([0, 0], [[1, 0.95], [0.95, 1]], size=300)
+    thin[150:, 0] += 3
+    return thin
+
+
+def fitted(family, data, start):
+    model = LatentVariableModel(Categorical(2), family)
+    params = ModelParameters(model.latent.start(), start)
+    return run(model, ArraySource(data), params, executor=Serial(), tol=1e-9, max_iter=5000)
+
+
+def test_tied_covariances_on_their_floor_are_those_of_the_tied_family():
+    data, means = long_and_thin(), np.array([[0.0, 0.0], [3.0, 0.0]])
+    tied = fitted(TiedGaussian(floor=0.3), data, TiedGaussianParameters(means, np.eye(2)))
+    family = Constrained(FullGaussian(floor=0.3), tied=("covariances",))
+    constrained = fitted(family, data, family.constrain(FullGaussianParameters(means, np.tile(np.eye(2), (2, 1, 1)))))
+    assert np.linalg.eigvalsh(tied.parameters.emission.covariance)[0] == pytest.approx(0.3, rel=1e-12)
+    assert constrained.objective == pytest.approx(tied.objective, abs=1e-7)
+
+
+@pytest.mark.parametrize("family", [FullGaussian(floor=0.3), DiagonalGaussian(floor=1.2), SphericalGaussian(floor=1.5)])
+def test_no_admissible_point_nearby_is_better_than_the_maximizer_with_means_held(family):
+    data, rng = long_and_thin(), np.random.default_rng(1)
+    constrained = Constrained(family, fixed=("means",))
+    start = constrained.constrain(family.start(Batch(data), 2))
+    posterior = Posterior(rng.dirichlet([1, 1], size=len(data)).T)
+    statistics = constrained.statistics(Batch(data), posterior, start)
+    best = constrained.maximize(statistics, start)
+    value, at = constrained.expected_log_density(statistics, best), best.flatten()
+    for _ in range(300):
+        other = best.unflatten(at + rng.normal(scale=rng.choice([1e-3, 1e-2, 0.1]), size=at.shape))
+        smallest = np.linalg.eigvalsh(getattr(other.base, "covariances", np.zeros((1, 1, 1)))).min()
+        inside = smallest >= family.floor if isinstance(family, FullGaussian) else np.all(
+            other.base.variances >= family.floor
+        )
+        if inside:
+            assert constrained.expected_log_density(statistics, other) <= value + 1e-9

@@ -1,6 +1,6 @@
 """The command line: `latentem fit`, `predict`, `sample`, `show`, `info`, `demo`.
 
-Exit codes: 0 fine; 1 fitted, but not converged; 2 bad input, with one message and no traceback.
+Exit codes: 0 fine; 1 fitted, but not converged or interrupted; 2 bad input, with one message and no traceback.
 """
 
 from __future__ import annotations

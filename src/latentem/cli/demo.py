@@ -37,12 +37,12 @@ def demo(ctx: click.Context, folder: Path) -> None:
         candidates = _fit(table)
     best = tell.choose(candidates, "bic")
     out.print(tell.comparison(candidates, "bic", best))
-    out.print(tell.choice_line(candidates, "bic", best))
+    out.print(tell.choice_line(candidates, "bic", best, MOST_COMPONENTS))
     for part in tell.description(best, table.names, {}, out.width):
         out.print(part)
     for line in _write(folder, table, candidates, best):
         out.print(line)
-    if not best.converged:
+    if not best.converged or len(candidates) < MOST_COMPONENTS:
         ctx.exit(NOT_CONVERGED)
 
 
@@ -107,12 +107,15 @@ def _draw(path: Path, table: Any, candidates: list[Any], best: Any) -> None:
     from matplotlib.figure import Figure
 
     from ..plots import draw_ascent, draw_bic, draw_mixture
+    from . import tell
 
-    figure = Figure(figsize=(15, 4.6), layout="constrained")
+    figure = Figure(figsize=(12, 4), layout="constrained")
     fitted, models, ascent = figure.subplots(1, 3)
-    draw_mixture(best.estimator, table, fitted).set_title("the chosen model")
+    draw_mixture(best.estimator, table, fitted).set_title(f"chosen: {best.n_components} components")
+    fitted.set_xlabel("length of an eruption (minutes)")
+    fitted.set_ylabel("waiting time to the next (minutes)")
     draw_bic(candidates, models).set_title("models by BIC")
-    draw_ascent(best.estimator, ascent)
-    figure.savefig(path, dpi=130)
+    draw_ascent(best.estimator, ascent).set_title(f"its fit: {tell.short_status(best.result)}")
+    figure.savefig(path, dpi=120)
 
 

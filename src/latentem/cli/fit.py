@@ -17,6 +17,7 @@ from .tell import Candidate, choose
 CRITERIA = ("bic", "aic", "icl")
 COVARIANCES = ("full", "tied", "diag", "spherical")
 STARTS = ("kmeans", "k-means++", "random", "random_from_data", "small-em")
+MODEL_SUFFIX = ".latentem"
 FILE = click.Path(path_type=Path, dir_okay=False)
 
 
@@ -56,7 +57,8 @@ def fit(ctx: click.Context, model: str, data: Path, **options: Any) -> None:
     """Fit MODEL to the table DATA (.csv, .tsv, .parquet).
 
     Models: gaussian-mixture, student-t-mixture, poisson-mixture, latent-class-analysis and others; a wrong name lists
-    all. Exit codes: 0 fine, 1 fitted but not converged, 2 bad input.
+    all. Of several, the one with the smallest criterion is kept. Exit codes: 0 fine, 1 fitted but not converged or
+    interrupted, 2 bad input.
 
     \b
     latentem fit gaussian-mixture data.parquet --components 1..9 --output model.latentem
@@ -78,12 +80,12 @@ def fit(ctx: click.Context, model: str, data: Path, **options: Any) -> None:
         _write(best, content, options)
     if not options["quiet"]:
         _print(candidates, best, content, options)
-    if not best.converged:
+    if not best.converged or len(candidates) < n_asked(options):
         ctx.exit(NOT_CONVERGED)
 
 
 def fit_all(model: str, content: Data, options: dict[str, Any]) -> list[Candidate]:
-    """Every model that the options ask for, fitted; Ctrl-C ends it with the model at hand."""
+    """Every model that the options ask for, fitted; Ctrl-C ends it with the models at hand."""
     from .progress import Meter, shown
 
     meter = Meter()
@@ -91,13 +93,23 @@ def fit_all(model: str, content: Data, options: dict[str, Any]) -> list[Candidat
     if options["checkpoint"] is not None and len(asked) > 1:
         raise click.UsageError(f"--checkpoint keeps one fit, but these options ask for {len(asked)}")
     with shown(meter, len(asked), options["quiet"]) as advance:
-        fitted = []
+        fitted: list[Candidate] = []
         for label, settings in asked:
-            fitted.append(_fit_one(model, label, settings, content, options, meter))
+            try:
+                fitted.append(_fit_one(model, label, settings, content, options, meter))
+            except KeyboardInterrupt:
+                if not fitted:
+                    raise
+                break
             advance()
             if fitted[-1].result.status is Status.INTERRUPTED:
                 break
     return fitted
+
+
+def n_asked(options: dict[str, Any]) -> int:
+    """How many models the options ask for."""
+    return len(options["components"]) * len(options["covariance"] or (None,))
 
 
 def _asked(model: str, options: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -164,6 +176,8 @@ def _check_outputs(options: dict[str, Any]) -> None:
         raise click.UsageError("--probabilities says what to write to the file of --assignments; give that too")
     if options["figure"] is not None and options["figure"].suffix.lower() not in (".png", ".pdf", ".svg"):
         raise click.UsageError(f"--figure {options['figure']}: expected a file named *.png, *.pdf or *.svg")
+    if options["output"] is not None and options["output"].suffix != MODEL_SUFFIX:
+        raise click.UsageError(f"--output {options['output']}: expected a file named *{MODEL_SUFFIX}")
     for name in ("output", "assignments", "figure", "checkpoint"):
         path: Path | None = options[name]
         if path is not None and not path.parent.is_dir():
@@ -203,9 +217,9 @@ def _print(candidates: list[Candidate], best: Candidate, content: Data, options:
     from . import tell
 
     out = tell.console()
-    if len(candidates) > 1:
+    if n_asked(options) > 1:
         out.print(tell.comparison(candidates, options["criterion"], best))
-        out.print(tell.choice_line(candidates, options["criterion"], best))
+        out.print(tell.choice_line(candidates, options["criterion"], best, n_asked(options)))
     for part in tell.description(best, content.names, content.levels, out.width):
         out.print(part)
     for name, title in (("output", "Model"), ("assignments", "Assignments"), ("figure", "Figure")):

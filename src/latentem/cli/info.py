@@ -7,15 +7,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-REQUIRED = ("numpy", "scipy", "scikit-learn", "pyarrow", "matplotlib", "click", "rich", "jinja2", "threadpoolctl")
-OPTIONAL = {
-    "jax": "declared models and exact derivatives",
-    "pandas": "pandas frames as input",
-    "polars": "polars frames as input",
-    "dask": "folds on a Dask cluster",
-    "ray": "folds on a Ray cluster",
-    "pyspark": "folds on Spark",
-}
+REQUIRED = ("numpy", "scipy", "scikit-learn", "pyarrow", "matplotlib", "click", "rich", "threadpoolctl")
+OPTIONAL = {"pandas": "pandas frames as input", "polars": "polars frames as input"}
 
 
 @click.command(short_help="Versions, cores, compiled kernels.")
@@ -28,6 +21,7 @@ def info() -> None:
     click.echo(f"Cores that this process may use: {available_cores()}")
     click.echo(f"Compiled kernels: {kernels_line()}")
     click.echo("Packages: " + ", ".join(f"{name} {_version(name) or 'missing'}" for name in REQUIRED))
+    click.echo("Optional:")
     for name, use in OPTIONAL.items():
         click.echo(f"  {name:8} {_version(name) or 'not installed':15} {use}")
 

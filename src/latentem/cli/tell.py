@@ -61,20 +61,28 @@ class Candidate:
 
 
 def choose(candidates: Sequence[Candidate], criterion: str) -> Candidate:
-    """The model with the smallest criterion; of a fit that did not converge it is not known, so those come last."""
-    return min(candidates, key=lambda c: (not c.converged, getattr(c, criterion)))
+    """The model with the smallest criterion, whether or not its fit converged."""
+    return min(candidates, key=lambda candidate: float(getattr(candidate, criterion)))
 
 
-def choice_line(candidates: Sequence[Candidate], criterion: str, best: Candidate) -> str:
-    """Which model is chosen, and how clearly."""
+def choice_line(candidates: Sequence[Candidate], criterion: str, best: Candidate, n_asked: int) -> str:
+    """Which of the models is chosen, how clearly, and what may change that; `n_asked` were to be fitted."""
+    return " ".join(_choice(candidates, criterion, best, n_asked))
+
+
+def _choice(candidates: Sequence[Candidate], criterion: str, best: Candidate, n_asked: int) -> Iterator[str]:
+    yield f"Chosen: {best}{'' if best.converged else ', which has not converged'}."
     others = [candidate for candidate in candidates if candidate is not best]
-    following = choose(others, criterion)
-    margin = getattr(following, criterion) - getattr(best, criterion)
-    name = criterion.upper()
-    text = f"Chosen: {best}. The next best is {following}, with {margin:.2f} more {name}."
-    if not best.converged:
-        return f"{text} No fit converged, so these numbers are not final."
-    return text if margin > CLOSE else f"{text} That is close: the data hardly tell the two apart."
+    if others:
+        following = choose(others, criterion)
+        margin = getattr(following, criterion) - getattr(best, criterion)
+        yield f"The next best is {following}, with {margin:.2f} more {criterion.upper()}."
+        if margin <= CLOSE:
+            yield "That is close: the data hardly tell the two apart."
+    if not all(candidate.converged for candidate in candidates):
+        yield f"Where a fit has not converged, its {criterion.upper()} may still fall, so the choice is not final."
+    if len(candidates) < n_asked:
+        yield f"Interrupted: {len(candidates)} of {n_asked} models were fitted."
 
 
 def console(*, error: bool = False) -> Any:
@@ -110,7 +118,9 @@ def short_status(result: EMResult) -> str:
     """The status in a word or three, and how many findings there are."""
     findings = len(result.findings)
     more = f", {findings} finding{'s' * (findings > 1)}" if findings else ""
-    return ("converged" if result.converged else result.status.name.lower().replace("_", " ")) + more
+    if result.converged:
+        return f"converged{more}"
+    return f"not converged ({result.status.name.lower().replace('_', ' ')}){more}"
 
 
 def status_lines(result: EMResult) -> Iterator[str]:
@@ -128,7 +138,7 @@ def status_lines(result: EMResult) -> Iterator[str]:
 def _rate_line(result: EMResult) -> str:
     rate = result.rate
     if not isfinite(rate):
-        return "EM's rate λ: not estimated, since fewer than three plain steps were needed."
+        return "EM's rate λ: not estimated, since fewer than three plain EM steps were made in a row."
     if rate >= 1:
         return "EM's rate λ: not yet to be told, since the last gains did not shrink."
     pace = f"EM's rate λ = {rate:.3g}: near the limit each EM step leaves that fraction of the distance."

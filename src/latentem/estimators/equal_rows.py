@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array, FloatArray
-from ..data import ArraySource, Source
+from ..data import ArraySource, Batch, Source
 
 SMALL_TABLE = 400_000
 SAMPLE_ROWS = 4_096
@@ -37,14 +37,19 @@ def collapse(source: Source) -> Source:
 
 
 def count_distinct(source: Source, enough: int) -> int:
-    """The number of distinct rows, counted only until there are `enough`."""
+    """The number of distinct rows of positive weight, counted only until there are `enough`."""
     seen: set[bytes] = set()
     for batch in source:
-        for row in batch.values + 0.0:
+        for row in counted(batch) + 0.0:
             seen.add(row.tobytes())
             if len(seen) >= enough:
                 return enough
     return len(seen)
+
+
+def counted(batch: Batch) -> FloatArray:
+    """The rows of positive weight."""
+    return batch.values if batch.weights is None else batch.values[batch.weights > 0]
 
 
 def _pays(values: Any) -> bool:

@@ -9,26 +9,28 @@ import numpy as np
 
 from ..data import Source
 from ..result import EMResult, Finding
-from .equal_rows import count_distinct
+from .equal_rows import count_distinct, counted
 
 
 class FindingWarning(UserWarning):
     """A finding of a fit: the numbers are right for the question asked, but the question may not be the one meant."""
 
 
-def examine(source: Source, n_components: int, variances: bool) -> list[Finding]:
-    """Findings about the data alone.
+def examine(source: Source, n_rows: int, n_components: int, variances: bool) -> list[Finding]:
+    """Findings about the data alone, of which rows of weight zero are none.
 
     Parameters
     ----------
     source : Source
+    n_rows : int
+        Rows, one of weight 2 counted twice.
     n_components : int
     variances : bool
         Whether the family estimates variances, which constant and duplicated columns drive to their floor.
     """
-    found = _few_rows(source, n_components)
+    found = _few_rows(source, n_rows, n_components)
     if variances:
-        found += _flat_columns(source)
+        found += _flat_columns(source, n_rows)
     return found
 
 
@@ -38,8 +40,8 @@ def tell(result: EMResult) -> None:
         warnings.warn(finding.message, FindingWarning, stacklevel=7)
 
 
-def _few_rows(source: Source, n_components: int) -> list[Finding]:
-    if source.n_rows == 1:
+def _few_rows(source: Source, n_rows: int, n_components: int) -> list[Finding]:
+    if n_rows == 1:
         return [
             Finding("one-row", "there is one row only: the estimates repeat it, and their spread is unknown; add rows")
         ]
@@ -57,7 +59,7 @@ def _few_rows(source: Source, n_components: int) -> list[Finding]:
     ]
 
 
-def _flat_columns(source: Source) -> list[Finding]:
+def _flat_columns(source: Source, n_rows: int) -> list[Finding]:
     low, high, total = _ranges(source)
     names = source.names
     found = [
@@ -66,7 +68,7 @@ def _flat_columns(source: Source) -> list[Finding]:
             f"column {names[j]!r} is constant ({low[j]:g}): it tells components apart in no way and drives variances "
             "to their floor; drop it",
         )
-        for j in np.flatnonzero((low == high) & (source.n_rows > 1))
+        for j in np.flatnonzero((low == high) & (n_rows > 1))
     ]
     summary = np.stack([low, high, total])
     pairs = [
@@ -96,16 +98,10 @@ def _ranges(source: Source) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     low = np.full(source.n_columns, np.inf)
     high, total = -low, np.zeros(source.n_columns)
     for batch in source:
-        values = batch.values
-        if batch.missing:
-            values = np.where(batch.observed, values, np.inf)
-            low = np.minimum(low, values.min(axis=0))
-            values = np.where(batch.observed, values, -np.inf)
-            high = np.maximum(high, values.max(axis=0))
-            total += np.where(batch.observed, values, 0.0).sum(axis=0)
-            continue
-        low, high = np.minimum(low, values.min(axis=0)), np.maximum(high, values.max(axis=0))
-        total += values.sum(axis=0)
+        values = counted(batch)
+        low = np.fmin(low, np.fmin.reduce(values, axis=0, initial=np.inf))
+        high = np.fmax(high, np.fmax.reduce(values, axis=0, initial=-np.inf))
+        total += np.nansum(values, axis=0) if batch.missing else values.sum(axis=0)
     return low, high, total
 
 
@@ -114,5 +110,6 @@ def _equal(source: Source, pairs: list[tuple[int, int]]) -> list[tuple[int, int]
     for batch in source:
         if not pairs:
             break
-        pairs = [(i, j) for i, j in pairs if np.array_equal(batch.values[:, i], batch.values[:, j], equal_nan=True)]
+        values = counted(batch)
+        pairs = [(i, j) for i, j in pairs if np.array_equal(values[:, i], values[:, j], equal_nan=True)]
     return pairs

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_array, validate_data
 
 from .._typing import Array
 from ..io.tables import Table, read_table
+from .alone import one_at_a_time
 
 
 def unframed(X: Any, *, categories: bool = False) -> tuple[Any, Sequence[str] | None]:
@@ -36,10 +37,11 @@ def _arrow_table(X: Any) -> Any:
 
 def validated(estimator: Any, X: Any, names: Sequence[str] | None, *, reset: bool, **options: Any) -> Any:
     """scikit-learn's `validate_data`, with these names of columns where X bears none itself."""
-    if names is None:
-        return validate_data(estimator, X, reset=reset, **options)
-    check_names(estimator, names, reset=reset)
-    return check_array(X, input_name="X", estimator=estimator, **options)
+    with one_at_a_time:
+        if names is None:
+            return validate_data(estimator, X, reset=reset, **options)
+        check_names(estimator, names, reset=reset)
+        return check_array(X, input_name="X", estimator=estimator, **options)
 
 
 def check_names(estimator: Any, names: Sequence[str], *, reset: bool) -> None:

@@ -246,15 +246,23 @@ def variance_floor(reg_covar: float | str, source: Source) -> float | tuple[floa
 
 def column_scales(source: Source) -> FloatArray:
     """Standard deviation (D,) of each column's observed entries; of a constant column 1e-8 of its size."""
-    values = every_row(source, max(1, source.n_rows // SCALE_ROWS))
-    centre, scale = standardize(values)
+    values, weights = every_row(source, max(1, source.n_rows // SCALE_ROWS))
+    centre, scale = standardize(values, weights)
     flat = scale_is_rounding(values, centre)
     return np.where(flat, np.maximum(np.abs(centre), 1e-130) * 1e-8, scale)
 
 
-def every_row(source: Source, step: int) -> FloatArray:
-    """Rows 0, step, 2 step, … of the data."""
-    return np.concatenate([batch.values[-batch.first_row % step :: step] for batch in source])
+def every_row(source: Source, step: int) -> tuple[FloatArray, FloatArray]:
+    """Rows 0, step, 2 step, … of the data, those of weight zero left out; and their weights."""
+    rows = [(batch.values[s], batch.unit_weights(False)[s]) for batch in source for s in [_every(batch, step)]]
+    values, weights = (np.concatenate(part) for part in zip(*rows, strict=True))
+    if not weights.any():
+        return every_row(source, 1)
+    return values[weights > 0], weights[weights > 0]
+
+
+def _every(batch: Batch, step: int) -> slice:
+    return slice(-batch.first_row % step, None, step)
 
 
 def scale_is_rounding(values: FloatArray, centre: FloatArray) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from .._typing import Array, FloatArray
-from ..data import Source, check_weights
+from ..data import Source, check_labels, check_weights
 from ..errors import DataError
 from .frames import check_names, unframed, validated
 
@@ -66,6 +66,11 @@ class Survey:
     n_weighted: int
     labelled: bool
 
+    @property
+    def n_repeated(self) -> int:
+        """Rows where a row of weight 2 is two; weights that are fractions of rows do not make them fewer."""
+        return max(self.n_weighted, int(self.weight))
+
 
 def survey(source: Source, n_components: int) -> Survey:
     """A survey of the rows; raises where a label is no component."""
@@ -84,8 +89,7 @@ def read_weights(sample_weight: Any, n: int) -> FloatArray | None:
     """Weights of the rows; None where all are one, which is the same fit."""
     if sample_weight is None:
         return None
-    given = np.asarray(sample_weight)
-    weights = check_weights(np.full(n, given) if given.ndim == 0 else given, n)
+    weights = check_weights(np.full(n, sample_weight) if np.isscalar(sample_weight) else sample_weight, n)
     return None if np.all(weights == 1) else weights
 
 
@@ -93,17 +97,13 @@ def read_labels(labels: Any, n: int, n_components: int) -> Array | None:
     """Known components of the rows, -1 where unknown; None where none is known."""
     if labels is None:
         return None
-    given = np.asarray(labels)
-    if given.shape != (n,):
-        raise DataError(f"labels must have one entry for each of the {n} rows, got shape {given.shape}")
-    if given.dtype.kind not in "iubf":
-        raise DataError(f"labels must be numbers of components, -1 where unknown; got an array of {given.dtype}")
-    _check_components(given, n_components)
-    return None if np.all(given == -1) else given.astype(np.intp)
+    checked = check_labels(labels, n)
+    _check_components(checked, n_components)
+    return None if np.all(checked == -1) else checked
 
 
 def _check_components(labels: Array, n_components: int, first_row: int = 0) -> None:
-    wrong = np.flatnonzero(~((labels >= -1) & (labels < n_components) & (labels == np.floor(labels))))
+    wrong = np.flatnonzero(~((labels >= -1) & (labels < n_components)))
     if len(wrong):
         row = int(wrong[0])
         raise DataError(

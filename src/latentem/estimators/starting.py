@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -11,13 +10,17 @@ from sklearn.cluster import KMeans
 from .._typing import FloatArray
 from ..data import Source
 from ..em import Executor
+from ..execution.blas import single_threaded_blas
 from ..fitting import as_generator
 from ..kernels import seeding
 from ..model import LatentVariableModel, ModelParameters
 from ..models.starts import POOL_ROWS, Nearest, draw_pool, from_responsibilities, initial_parameters, is_discrete
+from .alone import one_at_a_time
 
 NAMES = {"random_from_data": "random-rows"}
 METHODS = frozenset({"kmeans", "k-means++", "random", "random_from_data", "small-em"})
+# Squared distances by products are off by a few eps of the largest squared norm.
+DISTINCT = 1e-7
 
 
 def start_parameters(
@@ -51,28 +54,42 @@ def _kmeans(
     rng = np.random.default_rng(0) if source.n_rows <= POOL_ROWS else as_generator(random_state)
     pool = draw_pool(source, rng, POOL_ROWS)
     k = model.latent.n_states
-    if len(pool) < k:
+    if np.count_nonzero(pool.unit_weights(False)) < k:
         return initial_parameters(model, source, init="random", rng=as_generator(random_state), executor=executor)
-    centre, scale = seeding.standardize(pool.values)
+    mean, scale = seeding.standardize(pool.values, pool.weights)
+    origin = mean
     if not scale_free:
-        centre, scale = np.zeros_like(centre), np.full_like(scale, _power_of_two(scale.max()))
-    points = seeding.to_standard(pool.values, centre, scale)
-    if pool.missing and not scale_free:
-        points = np.where(pool.observed, points, seeding.standardize(pool.values)[0] / scale)
-    seed = random_state
-    if isinstance(random_state, np.random.Generator):
-        seed = int(random_state.integers(2**31))
-    centres = _centres(points, pool.weights, k, seed)
+        origin, scale = np.zeros_like(mean), np.full_like(scale, _power_of_two(scale.max()))
+    filled = np.where(pool.observed, pool.values, mean)
+    centres = _centres(seeding.to_standard(filled, origin, scale), pool.unit_weights(False), k, random_state)
     rough = ModelParameters(model.latent.start(), model.family.start(pool, k))
-    assign = Nearest(centres, centre, scale, per_group=False, soft=is_discrete(model.family))
+    assign = Nearest(centres, origin, scale, per_group=False, soft=is_discrete(model.family), fill=mean)
     return from_responsibilities(model, source, assign, rough, executor)
 
 
-def _centres(points: FloatArray, weights: FloatArray | None, k: int, seed: Any) -> FloatArray:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # fewer distinct rows than clusters: told as a finding of the fit
+def _centres(points: FloatArray, weights: FloatArray, k: int, random_state: Any) -> FloatArray:
+    """Centres by scikit-learn's `KMeans`; by our own where it would warn that it cannot tell so many points apart."""
+    points, weights = points[weights > 0], weights[weights > 0]
+    if not _has_distinct(points, k):
+        seeds = seeding.kmeans_plus_plus(points, k, as_generator(random_state), weights)
+        return seeding.lloyd(points, seeds, weights)[0]
+    seed = random_state
+    if isinstance(random_state, np.random.Generator):
+        seed = int(random_state.integers(2**31))
+    with single_threaded_blas(), one_at_a_time:
         fitted = KMeans(n_clusters=k, n_init=1, random_state=seed).fit(points, sample_weight=weights)
     return np.asarray(fitted.cluster_centers_)
+
+
+def _has_distinct(points: FloatArray, k: int) -> bool:
+    """Whether there are k points further from each other than the rounding error of distances by products."""
+    about = points - points.mean(axis=0)
+    tolerance = DISTINCT * np.sqrt(np.einsum("nd,nd->n", about, about).max())
+    for _ in range(k):
+        if not len(about):
+            return False
+        about = about[np.abs(about - about[0]).max(axis=1) > tolerance]
+    return True
 
 
 def _power_of_two(scale: float) -> float:

@@ -17,22 +17,34 @@ from ..em import Executor
 from ..statistics import Statistics
 from .blas import single_threaded_blas
 from .reduction import BLOCK, PairwiseSum, pairwise_sum
-from .threads import available_cores
+from .threads import available_cores, check_workers
 
 T = TypeVar("T", bound=Statistics)
 _source: Source | None = None
 
 
-@dataclass
+@dataclass(unsafe_hash=True)
 class Processes(Executor):
     """Blocks of chunks on `n_workers` processes, added in chunk order.
 
     The source travels to the workers once; keep the executor for the whole fit and close it (it is a context manager).
+    A copy has workers of its own: two executors for as many workers are equal.
+
+    Raises
+    ------
+    ParameterError
+        `n_workers` that is not a whole number of at least 1.
     """
 
     n_workers: int | None = None
-    _pool: ProcessPoolExecutor | None = field(default=None, init=False, repr=False)
-    _sent: Source | None = field(default=None, init=False, repr=False)
+    _pool: ProcessPoolExecutor | None = field(default=None, init=False, repr=False, compare=False)
+    _sent: Source | None = field(default=None, init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        check_workers(self.n_workers)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"n_workers": self.n_workers}
 
     def fold(self, function: Callable[[Batch], T], source: Source) -> T:
         pool = self._ready(source)

@@ -8,10 +8,12 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
+from numbers import Integral
 from typing import TypeVar
 
 from ..data import Batch, Source
 from ..em import Executor
+from ..errors import ParameterError
 from ..statistics import Statistics
 from .blas import hold_this_thread, single_threaded_blas
 from .reduction import pairwise_sum
@@ -23,9 +25,18 @@ AHEAD = 4
 
 @dataclass(frozen=True)
 class Threads(Executor):
-    """Chunks on `n_workers` threads (None: as many as there are cores), added in chunk order."""
+    """Chunks on `n_workers` threads (None: as many as there are cores), added in chunk order.
+
+    Raises
+    ------
+    ParameterError
+        `n_workers` that is not a whole number of at least 1.
+    """
 
     n_workers: int | None = None
+
+    def __post_init__(self) -> None:
+        check_workers(self.n_workers)
 
     def fold(self, function: Callable[[Batch], T], source: Source) -> T:
         workers = min(self.n_workers or available_cores(), len(source.chunks))
@@ -53,6 +64,13 @@ def _in_order(
     finally:
         for future in pending:
             future.cancel()
+
+
+def check_workers(n_workers: int | None) -> None:
+    """Raise unless there is at least one worker, or None for as many as there are cores."""
+    if n_workers is None or (isinstance(n_workers, Integral) and n_workers >= 1 and not isinstance(n_workers, bool)):
+        return
+    raise ParameterError(f"n_workers must be a whole number of at least 1, or None for all cores; got {n_workers!r}")
 
 
 def available_cores() -> int:

@@ -11,12 +11,11 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import ParameterError
-from ..model import Family, Posterior
+from ..model import Family, Mask, Posterior, hold
 from ..parameters import Domain, Parameters
 from .composite import AnyFamily
 from .numeric_step import is_local, numeric_m_step
 
-Mask = tuple[bool, ...]
 # A Newton step that moves no coordinate further is trusted; near a maximum all do.
 TRUSTED = 0.3
 
@@ -81,8 +80,8 @@ class ConstrainedParameters(Parameters):
         now = moved.arrays()
         changes = {name: np.broadcast_to(now[name][:1], now[name].shape).copy() for name in self.layout.tied}
         before = self.base.arrays()
-        for name, mask in self.layout.held:
-            changes[name] = before[name] if mask is None else _where(mask, before[name], now[name])
+        held = dict(self.layout.held)
+        changes |= {name: hold(held, name, before[name], now[name]) for name in held}
         return _with_arrays(moved, changes) if changes else moved
 
     def _leaves(self, prefix: str = "") -> Any:
@@ -93,9 +92,9 @@ class ConstrainedParameters(Parameters):
 class Constrained(Family[ConstrainedParameters, Any]):
     """A family some of whose parameters are held at their starting values, or equal in all components.
 
-    The constraints act on the unconstrained vector: coordinates are left out, or shared.  The M-step is Newton's method
-    on Q over what is left, started from the better of the current parameters and the family's own maximizer brought
-    onto the constraints; statistics are the family's own.
+    The constraints act on the unconstrained vector: coordinates are left out, or shared.  The M-step is the family's
+    own where it has one under the constraints (`maximize_constrained`), else Newton's method on Q over what is left,
+    from the better of the current parameters and the family's own maximizer brought onto the constraints.
 
     Attributes
     ----------
@@ -163,6 +162,11 @@ class Constrained(Family[ConstrainedParameters, Any]):
         return self.family.statistics(batch, posterior, params.base)
 
     def maximize(self, statistics: Any, params: ConstrainedParameters) -> ConstrainedParameters:
+        layout = params.layout
+        closed = self.family.maximize_constrained(statistics, params.base, dict(layout.held), layout.tied)
+        return self._numerically(statistics, params) if closed is None else replace(params, base=closed)
+
+    def _numerically(self, statistics: Any, params: ConstrainedParameters) -> ConstrainedParameters:
         nearest = params.unflatten(params.reduced(self.family.maximize(statistics, params.base)))
         updated: ConstrainedParameters = numeric_m_step(self, statistics, params, nearest)
         return nearest if is_local(statistics) and self._is_safer(nearest, updated, params, statistics) else updated
@@ -236,10 +240,6 @@ def _coordinates_per_component(name: str, value: Array, domain: Domain) -> int:
     if not shape or each * shape[0] != domain.n_free(shape):
         raise ParameterError(f"{name} with shape {shape} has no axis of components; it can only be fixed as a whole")
     return each
-
-
-def _where(mask: Mask, chosen: Array, other: Array) -> Array:
-    return np.where(np.reshape(mask, (-1,) + (1,) * (np.ndim(chosen) - 1)), chosen, other)
 
 
 def _with_arrays(params: Any, changes: dict[str, Array], prefix: str = "") -> Any:

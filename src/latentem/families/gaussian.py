@@ -6,9 +6,9 @@ log N(x; μ, Σ) = -½ [ D log 2π + log|Σ| + (x - μ)ᵀ Σ⁻¹ (x - μ) ].  
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from ..errors import ParameterError
 from ..kernels import gaussian as kernel
 from ..kernels.cholesky import log_cholesky_score
 from ..kernels.products import axis_features, expected_sums, product_features, weighted_sums
-from ..model import Family, Posterior
+from ..model import Family, Held, Posterior, hold
 from ..parameters import Parameters, Positive, PositiveDefinite, Real, parameter
 from ..statistics import Reference, Statistics
 from .columnwise import weighted_column_mean
@@ -146,6 +146,7 @@ class _FlooredGaussian(Family[P, Any]):
     """What all four share: the floor, the start and the empty component."""
 
     floor: float | tuple[float, ...]
+    _spread_name: ClassVar[str] = "covariances"
 
     def __post_init__(self) -> None:
         if not np.all(np.isfinite(self.floor)) or np.any(np.asarray(self.floor) < 0):
@@ -160,6 +161,26 @@ class _FlooredGaussian(Family[P, Any]):
         square = weighted_column_mean(Batch((batch.values - mean) ** 2, batch.weights))
         variance = np.maximum(square, self._floors(batch.n_columns)) + (square == 0) * 1.0
         return self._from_pooled(np.tile(mean, (n_components, 1)), variance)
+
+    def maximize(self, statistics: Any, params: P) -> P:
+        return self._maximized(statistics, params, {}, pooled=False)
+
+    def maximize_constrained(self, statistics: Any, params: P, held: Held, tied: tuple[str, ...]) -> P | None:
+        """In closed form unless means are tied: those would weigh in the covariances."""
+        return None if "means" in tied else self._maximized(statistics, params, held, self._spread_name in tied)
+
+    def _maximized(self, statistics: Any, params: Any, held: Held, pooled: bool) -> P:
+        """μ = Σ r x / Σ r where it is not held, then the spread about these means, lifted to the floor."""
+        name = self._spread_name
+        means = hold(held, "means", params.means, _means(statistics, params.means))
+        current = getattr(params, name)
+        spread = np.broadcast_to(self._spread(statistics, means, current, pooled), np.shape(current))
+        updated: P = replace(params, means=means, **{name: hold(held, name, current, spread)})
+        return updated
+
+    @abstractmethod
+    def _spread(self, statistics: Any, means: FloatArray, current: FloatArray, pooled: bool) -> FloatArray:
+        """Covariances or variances about the means, at least the floor; of all components together if `pooled`."""
 
     @abstractmethod
     def _from_pooled(self, means: FloatArray, variance: FloatArray) -> P: ...
@@ -214,6 +235,9 @@ class _MatrixGaussian(_FlooredGaussian[P]):
     def _covariance_score(self, whiten: FloatArray, scatter: FloatArray, counts: FloatArray) -> FloatArray:
         """∇Q in the coordinates of the covariances, from S (K, D, D) about the means."""
 
+    def _lifted(self, covariances: FloatArray) -> FloatArray:
+        return kernel.keep_definite(kernel.floor_eigenvalues(covariances, self._floors(covariances.shape[-1])))
+
     def sample(self, params: Any, states: Array, rng: np.random.Generator) -> FloatArray:
         factors = np.linalg.cholesky(params.covariances)
         noise = rng.standard_normal((len(states), params.means.shape[1]))
@@ -238,13 +262,13 @@ class FullGaussian(_MatrixGaussian[FullGaussianParameters]):
     def _from_pooled(self, means: FloatArray, variance: FloatArray) -> FullGaussianParameters:
         return FullGaussianParameters(means, np.tile(np.diag(variance), (len(means), 1, 1)))
 
-    def maximize(self, statistics: MomentStatistics, params: FullGaussianParameters) -> FullGaussianParameters:
-        means = _means(statistics, params.means)
-        share = np.where(statistics.counts > EMPTY, statistics.counts, 1.0)[:, None, None]
-        scatter = _scatter_about(statistics, means) / share
-        lifted = kernel.floor_eigenvalues(scatter, self._floors(means.shape[1]))
-        empty = (statistics.counts <= EMPTY)[:, None, None]
-        return FullGaussianParameters(means, np.where(empty, params.covariances, kernel.keep_definite(lifted)))
+    def _spread(
+        self, statistics: MomentStatistics, means: FloatArray, current: FloatArray, pooled: bool
+    ) -> FloatArray:
+        scatter, counts = _scatter_about(statistics, means), statistics.counts[:, None, None]
+        if pooled:
+            scatter, counts = scatter.sum(axis=0, keepdims=True), counts.sum(axis=0, keepdims=True)
+        return np.where(counts > EMPTY, self._lifted(scatter / np.where(counts > EMPTY, counts, 1.0)), current)
 
     def _covariance_score(self, whiten: FloatArray, scatter: FloatArray, counts: FloatArray) -> FloatArray:
         return log_cholesky_score(whiten, scatter, counts)
@@ -263,18 +287,18 @@ class TiedGaussian(_MatrixGaussian[TiedGaussianParameters]):
     """
 
     floor: float | tuple[float, ...] = DEFAULT_FLOOR
+    _spread_name: ClassVar[str] = "covariance"
 
     def _from_pooled(self, means: FloatArray, variance: FloatArray) -> TiedGaussianParameters:
         return TiedGaussianParameters(means, np.diag(variance))
 
-    def maximize(self, statistics: MomentStatistics, params: TiedGaussianParameters) -> TiedGaussianParameters:
+    def _spread(
+        self, statistics: MomentStatistics, means: FloatArray, current: FloatArray, pooled: bool
+    ) -> FloatArray:
         total = statistics.counts.sum()
         if total <= EMPTY:
-            return params
-        means = _means(statistics, params.means)
-        scatter = _scatter_about(statistics, means).sum(axis=0, keepdims=True) / total
-        lifted = kernel.floor_eigenvalues(scatter, self._floors(means.shape[1]))
-        return TiedGaussianParameters(means, kernel.keep_definite(lifted)[0])
+            return current
+        return self._lifted(_scatter_about(statistics, means).sum(axis=0, keepdims=True) / total)[0]
 
     def _covariance_score(self, whiten: FloatArray, scatter: FloatArray, counts: FloatArray) -> FloatArray:
         return log_cholesky_score(whiten[:1], scatter.sum(axis=0, keepdims=True), counts.sum(keepdims=True))
@@ -340,18 +364,19 @@ class DiagonalGaussian(_AxisGaussian[DiagonalGaussianParameters]):
     """
 
     floor: float | tuple[float, ...] = DEFAULT_FLOOR
+    _spread_name: ClassVar[str] = "variances"
 
     def _from_pooled(self, means: FloatArray, variance: FloatArray) -> DiagonalGaussianParameters:
         return DiagonalGaussianParameters(means, np.tile(variance, (len(means), 1)))
 
-    def maximize(
-        self, statistics: AxisStatistics, params: DiagonalGaussianParameters
-    ) -> DiagonalGaussianParameters:
-        filled = statistics.counts > EMPTY
-        means = _axis_means(statistics, params.means)
-        variances = _squares_about(statistics, means) / np.where(filled, statistics.counts, 1.0)
-        lifted = np.maximum(variances, self._floors(means.shape[1]))
-        return DiagonalGaussianParameters(means, np.where(filled, lifted, params.variances))
+    def _spread(
+        self, statistics: AxisStatistics, means: FloatArray, current: FloatArray, pooled: bool
+    ) -> FloatArray:
+        squares, counts = _squares_about(statistics, means), statistics.counts
+        if pooled:
+            squares, counts = squares.sum(axis=0, keepdims=True), counts.sum(axis=0, keepdims=True)
+        lifted = np.maximum(squares / np.where(counts > EMPTY, counts, 1.0), self._floors(means.shape[1]))
+        return np.where(counts > EMPTY, lifted, current)
 
     def _held(self, statistics: AxisStatistics, params: DiagonalGaussianParameters) -> Array:
         return np.asarray((params.variances <= self._floors(params.means.shape[1]) * (1 + 1e-9)).any(axis=1))
@@ -368,18 +393,19 @@ class SphericalGaussian(_AxisGaussian[SphericalGaussianParameters]):
     """
 
     floor: float | tuple[float, ...] = DEFAULT_FLOOR
+    _spread_name: ClassVar[str] = "variances"
 
     def _from_pooled(self, means: FloatArray, variance: FloatArray) -> SphericalGaussianParameters:
         return SphericalGaussianParameters(means, np.full(len(means), variance.mean()))
 
-    def maximize(
-        self, statistics: AxisStatistics, params: SphericalGaussianParameters
-    ) -> SphericalGaussianParameters:
-        counts = statistics.counts.sum(axis=1)
-        means = _axis_means(statistics, params.means)
-        variances = _squares_about(statistics, means).sum(axis=1) / np.where(counts > EMPTY, counts, 1.0)
-        lifted = np.maximum(variances, self._floors(means.shape[1]).max())
-        return SphericalGaussianParameters(means, np.where(counts > EMPTY, lifted, params.variances))
+    def _spread(
+        self, statistics: AxisStatistics, means: FloatArray, current: FloatArray, pooled: bool
+    ) -> FloatArray:
+        squares, counts = _squares_about(statistics, means).sum(axis=1), statistics.counts.sum(axis=1)
+        if pooled:
+            squares, counts = squares.sum(keepdims=True), counts.sum(keepdims=True)
+        lifted = np.maximum(squares / np.where(counts > EMPTY, counts, 1.0), self._floors(means.shape[1]).max())
+        return np.where(counts > EMPTY, lifted, current)
 
     def _held(self, statistics: AxisStatistics, params: SphericalGaussianParameters) -> Array:
         return np.asarray(params.variances <= self._floors(params.means.shape[1]).max() * (1 + 1e-9))
@@ -392,16 +418,10 @@ def _observed_axis_features(batch: Batch, centre: FloatArray) -> FloatArray:
     return np.concatenate([y * y, y, present])
 
 
-def _means(statistics: MomentStatistics, current: FloatArray) -> FloatArray:
-    filled = (statistics.counts > EMPTY)[:, None]
-    shift = statistics.first / np.where(filled, statistics.counts[:, None], 1.0)
-    return np.where(filled, statistics.reference.point + shift, current)
-
-
-def _axis_means(statistics: AxisStatistics, current: FloatArray) -> FloatArray:
-    filled = statistics.counts > EMPTY
-    shift = statistics.first / np.where(filled, statistics.counts, 1.0)
-    return np.where(filled, statistics.reference.point + shift, current)
+def _means(statistics: MomentStatistics | AxisStatistics, current: FloatArray) -> FloatArray:
+    counts = statistics.counts if statistics.counts.ndim == 2 else statistics.counts[:, None]
+    shift = statistics.first / np.where(counts > EMPTY, counts, 1.0)
+    return np.where(counts > EMPTY, statistics.reference.point + shift, current)
 
 
 def _scatter_about(statistics: MomentStatistics, means: FloatArray) -> FloatArray:

@@ -10,15 +10,20 @@ LLOYD_STEPS = 20
 SOFTNESS = 0.1
 
 
-def standardize(points: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Centre and scale (D,) of each column over its finite entries; a constant column has scale 1."""
+def standardize(points: FloatArray, weights: FloatArray | None = None) -> tuple[FloatArray, FloatArray]:
+    """Centre and scale (D,) of each column over its finite entries, by weights (n,); a constant column has scale 1."""
     seen = ~np.isnan(points)
-    count = np.maximum(seen.sum(axis=0), 1)
-    centre = np.where(seen, points, 0.0).sum(axis=0) / count
+    w = seen.astype(float)
+    if weights is not None:
+        seen &= weights[:, None] > 0
+        w = np.where(seen, weights[:, None] / (weights.max() or 1.0), 0.0)
+    mass = w.sum(axis=0)
+    count = np.where(mass > 0, mass, 1.0)
+    centre = (w * np.where(seen, points, 0.0)).sum(axis=0) / count
     deviation = np.abs(np.where(seen, points - centre, 0.0))
     largest = deviation.max(axis=0)
     unit = np.where(largest > 0, largest, 1.0)
-    scale = unit * np.sqrt(((deviation / unit) ** 2).sum(axis=0) / count)
+    scale = unit * np.sqrt((w * (deviation / unit) ** 2).sum(axis=0) / count)
     return centre, np.where(scale > 0, scale, 1.0)
 
 

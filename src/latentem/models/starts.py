@@ -108,9 +108,9 @@ def _assignment(model: LatentVariableModel, pool: Batch, init: Any, rng: np.rand
     if init not in METHODS:
         raise ParameterError(f"init must be one of {', '.join(METHODS)} or an array of responsibilities, got {init!r}")
     points = unit_points(pool, per_group)
-    centre, scale = seeding.standardize(points)
-    standard = seeding.to_standard(points, centre, scale)
     weights = pool.unit_weights(per_group)
+    centre, scale = seeding.standardize(points, weights)
+    standard = seeding.to_standard(points, centre, scale)
     if init == "random-rows":
         rows = rng.choice(len(points), size=k, replace=bool(np.count_nonzero(weights) < k), p=weights / weights.sum())
         return Nearest(standard[rows], centre, scale, per_group, soft=is_discrete(model.family))
@@ -148,16 +148,23 @@ def _small_em(
 
 @dataclass(frozen=True)
 class Nearest:
-    """Responsibility to the nearest centre in standardized columns, all of it or (`soft`) nine tenths."""
+    """Responsibility to the nearest centre in standardized columns, all of it or (`soft`) nine tenths.
+
+    Missing entries are at `fill`, in the units of the columns; without it at the origin.
+    """
 
     centres: FloatArray
     origin: FloatArray
     scale: FloatArray
     per_group: bool
     soft: bool
+    fill: FloatArray | None = None
 
     def __call__(self, batch: Batch) -> FloatArray:
-        points = seeding.to_standard(unit_points(batch, self.per_group), self.origin, self.scale)
+        points = unit_points(batch, self.per_group)
+        if self.fill is not None:
+            points = np.where(np.isnan(points), self.fill, points)
+        points = seeding.to_standard(points, self.origin, self.scale)
         r = seeding.one_hot(seeding.nearest_centre(points, self.centres), len(self.centres))
         return seeding.soften(r) if self.soft else r
 
