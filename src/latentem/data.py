@@ -25,6 +25,7 @@ LARGEST_CHUNK = 8064
 SMALLEST_CHUNK = 504
 CHUNK_PRODUCTS = 2_000_000
 LARGEST_MAGNITUDE = 1e150
+SMALLEST_WEIGHT = 1e-120
 
 
 @dataclass(frozen=True)
@@ -273,8 +274,13 @@ def check_weights(weights: Any, n: int) -> FloatArray:
         total = float(checked.sum())
     if not total <= LARGEST_MAGNITUDE:
         raise DataError(
-            f"weights add up to {total:g}: sums with them overflow (the limit is {LARGEST_MAGNITUDE:g}); divide them by "
-            "a constant"
+            f"weights add up to {total:g}: sums with them overflow (the limit is {LARGEST_MAGNITUDE:g}); divide them "
+            "by a constant"
+        )
+    if total < SMALLEST_WEIGHT:
+        raise DataError(
+            f"weights add up to {total:g}: sums with them underflow (the limit is {SMALLEST_WEIGHT:g}); multiply them "
+            "by a constant"
         )
     return checked
 
@@ -308,7 +314,7 @@ def _aligned(name: str, values: Any, n: int) -> Array:
     try:
         array = np.asarray(values)
     except ValueError as error:
-        raise DataError(f"{name} must have one number for each of the {n} rows, but they are nested unevenly") from error
+        raise DataError(f"{name} must have one number for each of the {n} rows, but are nested unevenly") from error
     if array.shape[:1] != (n,):
         raise DataError(f"{name} must have one entry for each of the {n} rows, got shape {array.shape}")
     if array.dtype.kind not in "fiub":

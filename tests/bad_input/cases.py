@@ -80,6 +80,8 @@ def case(seed: int, number: int) -> Case:
     X = table(rng, kind.column if rng.random() < 0.93 else str(rng.choice(list(COLUMNS))), kind.columns)
     k = kind.components or int(rng.integers(1, 7 if rng.random() < 0.1 else 2 + min(5, X.shape[0] - 1)))
     options = {"n_components": k, **kind.options(rng), **common(rng, k, kind.names, X)}
+    if rng.random() < 0.1:
+        options.update(start_values(rng, name, kind, options, k, X.shape[1]))
     n = X.shape[0]
     weights = weights_of(rng, n)
     labels = rng.choice([-1, -1, *range(k)], n) if rng.random() < 0.15 else None
@@ -109,7 +111,8 @@ def weights_of(rng: Rng, n: int) -> Any:
         lambda: rng.random(n),
         lambda: 10 ** rng.uniform(-12, 12, n),
         lambda: np.where(rng.random(n) < 0.7, 0.0, 1.0),
-        lambda: np.full(n, 10 ** rng.uniform(-20, 20)),
+        lambda: np.full(n, 10 ** rng.uniform(-110, 140)),
+        lambda: 10 ** rng.uniform(-110, 100, n),
         lambda: rng.integers(1, 3, n),
     ]
     return kinds[rng.integers(len(kinds))]() if rng.random() < 0.3 else None
@@ -136,6 +139,26 @@ def common(rng: Rng, k: int, names: tuple[str, ...], X: Any) -> dict[str, Any]:
         chosen.pop("fixed", None), chosen.pop("tied", None)
     seed = int(rng.integers(2**31))
     return {"max_iter": int(rng.choice([0, 1, 5, 40])), **chosen, "random_state": seed}
+
+
+def start_values(rng: Rng, name: str, kind: Kind, options: dict[str, Any], k: int, d: int) -> dict[str, Any]:
+    """Starting values of any size; many are refused, none may break a fit."""
+
+    def sizes(*shape: int) -> Any:
+        return 10 ** rng.uniform(-8, 8, shape)
+
+    if name == "GaussianMixture":
+        factors = rng.normal(size=(k, d, d)) * sizes(k, 1, 1)
+        matrices = factors @ np.swapaxes(factors, 1, 2)
+        precisions = {"full": matrices, "tied": matrices[0], "diag": sizes(k, d), "spherical": sizes(k)}
+        both = {"means_init": rng.normal(size=(k, d)) * sizes(k, 1), "precisions_init": precisions[options["covariance_type"]]}
+        return both if rng.random() < 0.5 else {"means_init": both["means_init"]}
+    names = [own for own in kind.names if "columns" not in own]
+    if not names:
+        return {}
+    own = str(rng.choice(names))
+    values = {"dof": sizes(k), "probabilities": rng.random((k, d)), "a": sizes(k, d)}.get(own, sizes(k, d))
+    return {"parameters_init": {own: values * (rng.random() < 0.95)}}
 
 
 def prior(rng: Rng, X: Any) -> Prior:

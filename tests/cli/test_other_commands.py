@@ -214,19 +214,19 @@ def test_where_there_is_no_terminal_nothing_is_shown_but_the_result(shell, faith
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_a_killed_fit_goes_on_from_its_checkpoint_to_the_bits_of_one_that_was_not(shell, spawn, tmp_path):
     rng = np.random.default_rng(0)
-    write_table(tmp_path / "big.parquet", {f"c{j}": rng.standard_normal(40_000) for j in range(4)})
-    command = ["fit", "gaussian-mixture", tmp_path / "big.parquet", "-k", "5", "--tol", "0", "--max-iter", "60", "-q"]
-    assert shell(*command, "--output", tmp_path / "whole").returncode == 1
-    broken = [*command, "--output", tmp_path / "broken", "--checkpoint", tmp_path / "c", "--checkpoint-every", "0"]
-    process = spawn(*broken, stderr=subprocess.DEVNULL)
-    while not (tmp_path / "c").exists() or latentem.load(tmp_path / "c").index < 10:
+    write_table(tmp_path / "big.parquet", {f"c{j}": rng.standard_normal(10_000) for j in range(4)})
+    command = ["fit", "gaussian-mixture", tmp_path / "big.parquet", "-k", "5", "--tol", "0", "--max-iter", "150", "-q"]
+    assert shell(*command, "--output", tmp_path / "whole.latentem").returncode == 1
+    broken = [*command, "--output", tmp_path / "broken.latentem", "--checkpoint", tmp_path / "c"]
+    process = spawn(*broken, "--checkpoint-every", "0", stderr=subprocess.DEVNULL)
+    while not (tmp_path / "c").exists() or latentem.load(tmp_path / "c").index < 5:
         assert process.poll() is None
         time.sleep(0.01)
     process.kill()
     process.communicate()
-    assert process.returncode == -signal.SIGKILL and not (tmp_path / "broken").exists()
+    assert process.returncode == -signal.SIGKILL and not (tmp_path / "broken.latentem").exists()
     assert shell(*broken).returncode == 1
-    whole, resumed = (latentem.load(tmp_path / name).result_ for name in ("whole", "broken"))
+    whole, resumed = (latentem.load(tmp_path / f"{name}.latentem").result_ for name in ("whole", "broken"))
     assert resumed.parameters.flatten().tobytes() == whole.parameters.flatten().tobytes()
     assert (resumed.n_iter, resumed.status) == (whole.n_iter, whole.status)
     assert len(resumed.history) < len(whole.history)

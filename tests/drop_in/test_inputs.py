@@ -6,16 +6,27 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import latentem
-from latentem import DataError, FindingWarning, GaussianMixture, LatentClassAnalysis, MixtureModel, PoissonMixture
+from latentem import (
+    BernoulliMixture,
+    DataError,
+    FindingWarning,
+    GaussianMixture,
+    LatentClassAnalysis,
+    MixtureModel,
+    ParameterError,
+    PoissonMixture,
+)
 
 CONTAINERS: dict[str, Callable[[pd.DataFrame], Any]] = {
     "pandas": lambda frame: frame,
@@ -121,3 +132,48 @@ votes = pa.table({"a": ["x", "y", "x", None]})
 assert latentem.LatentClassAnalysis(1).fit(votes).categories_[0].tolist() == ["x", "y"]
 """
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+# -- sources -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def parquet(frame: pd.DataFrame, tmp_path: Path) -> tuple[pd.DataFrame, Path]:
+    """Over 400,000 numbers (of smaller tables equal rows are counted together), weights, a few known components."""
+    rng = np.random.default_rng(3)
+    table = pd.concat([frame] * 2600, ignore_index=True).fillna(0.0) + rng.normal(size=(208_000, 2))
+    table["weight"] = 1.0 + np.arange(len(table)) % 3
+    table["known"] = np.where(np.arange(len(table)) % 1000 == 0, (table["width"] > 2).astype(int), -1)
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.Table.from_pandas(table), path, row_group_size=30_000)
+    return table, path
+
+
+def test_a_source_is_fitted_and_predicted_as_the_table_that_it_reads(parquet: Any) -> None:
+    table, path = parquet
+    source = latentem.ParquetSource(path, weights="weight", labels="known")
+    rows, options = table[["width", "height"]], {"random_state": 0, "tol": 1e-9, "order": "mean"}
+    held = GaussianMixture(2, **options).fit(rows, sample_weight=table["weight"], labels=table["known"])
+    read = GaussianMixture(2, **options).fit(source)
+    assert np.allclose(read.means_, held.means_, rtol=1e-10)
+    assert list(read.feature_names_in_) == ["width", "height"]
+    assert np.array_equal(read.predict(source), read.predict(rows))
+    assert np.array_equal(read.score_samples(source), read.score_samples(rows))
+    assert read.score(source) == pytest.approx(read.score(rows, sample_weight=table["weight"]), rel=1e-12)
+    assert read.bic(source) == pytest.approx(held.bic(rows, sample_weight=table["weight"]), rel=1e-10)
+
+
+def test_what_a_source_cannot_give_is_refused() -> None:
+    source = latentem.ArraySource(np.array([[0.0, 1.0], [1.0, 0.0], [0.0, 0.0]]), names=("a", "b"))
+    with pytest.raises(ParameterError, match="are its own"):
+        PoissonMixture(1).fit(source, sample_weight=[1, 1, 2])
+    with pytest.raises(DataError, match="codes"):
+        LatentClassAnalysis(1).fit(source)
+    with pytest.raises(ParameterError, match="binarize"):
+        BernoulliMixture(1, binarize=0.5).fit(source)
+    known = latentem.ArraySource(source.values, labels=[0, 7, -1])
+    with pytest.raises(DataError, match="row 1 has 7"):
+        PoissonMixture(1).fit(known)
+    fitted = PoissonMixture(1).fit(source)
+    with pytest.raises(DataError, match="feature names should match"):
+        fitted.predict(latentem.ArraySource(source.values, names=("b", "a")))

@@ -118,7 +118,8 @@ def test_bad_weights_and_labels_are_refused_with_their_row(arguments: Any, place
 
 
 @pytest.mark.parametrize(
-    ("counts", "place"), [([[1, 2], [3, -1]], "row 1, column 'x1' holds -1"), ([[1, 2], [3, 0.5]], "row 1, column 'x1'")]
+    ("counts", "place"),
+    [([[1, 2], [3, -1]], "row 1, column 'x1' holds -1"), ([[1, 2], [3, 0.5]], "row 1, column 'x1'")],
 )
 def test_what_is_no_count_is_refused_with_its_place(counts: Any, place: str) -> None:
     with pytest.raises(DataError, match=place):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import subprocess
@@ -9,6 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+import latentem
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*(ROOT / "docs").glob("*.md"), ROOT / "README.md"])
@@ -38,6 +41,26 @@ def test_the_code_of_a_page_runs_without_a_warning_and_prints_what_the_page_show
 
 def test_the_page_on_families_has_code() -> None:
     assert ROOT / "docs" / "add-a-family.md" in WITH_CODE
+
+
+def public_names(room: str) -> set[str]:
+    """What a room offers: its names at the top, and what it exports or, without a list of that, defines."""
+    module = importlib.import_module(f"latentem.{room}")
+    top = {name for name, home in latentem._HOME.items() if home == room}
+    defined = {name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__}
+    exported = getattr(module, "__all__", defined if room in latentem._MODULES else ())
+    return top | {name for name in exported if name[0] != "_"}
+
+
+def test_the_page_of_names_has_every_public_name_once_and_no_other() -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    _, *parts = re.split(r"^## `latentem\.(\w+)`\n", page, flags=re.MULTILINE)
+    listed = {
+        room: sorted(re.findall(r"^- `(\w+)`: \S", lines, re.MULTILINE))
+        for room, lines in zip(parts[::2], parts[1::2], strict=True)
+    }
+    rooms = {*latentem._HOME.values(), *latentem._MODULES}
+    assert listed == {room: sorted(public_names(room)) for room in rooms if public_names(room)}
 
 
 def test_links_between_pages_lead_somewhere() -> None:

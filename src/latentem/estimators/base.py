@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
 from typing import Any, Self
 
@@ -18,8 +19,9 @@ from .._typing import Array
 from ..data import Source
 from ..em import RemainingGain
 from ..errors import DataError, ParameterError
+from ..execution.blas import single_threaded_blas
 from ..families.components import Components
-from ..fitting import as_checkpoint
+from ..fitting import as_checkpoint, opened
 from ..latents import Categorical
 from ..model import Family, LatentVariableModel, ModelParameters, Prior, check_source
 from ..result import EMResult, Status
@@ -29,8 +31,8 @@ from .findings import examine, tell
 from .fits import Plan, best_fit
 from .inputs import Survey, read_table, require_observed, survey
 from .predicting import Predicting, precision
-from .starting import METHODS
-from .starting_values import constrain
+from .starting import METHODS, rough_parameters
+from .starting_values import carried_on, check_init, constrain, same_model
 from .undoing import unchanged_on_error
 from .watching import CallbackSupportMixin, Tasks, with_callbacks
 
@@ -47,7 +49,7 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [StrOptions(set(METHODS)), np.ndarray],
+        "init_params": [StrOptions(set(METHODS)), "array-like"],
         "weights_init": ["array-like", None],
         "prior": [Prior, None],
         "fixed": [tuple, list, dict, None],
@@ -126,15 +128,16 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
         with unchanged_on_error(self):
             source = self._source(X, sample_weight, labels, reset=True)
             rows = survey(source, self._n_states)
-            self._enough_rows(rows.n_weighted)
-            model = self._model_for(source)
+            self._enough_rows(rows.n_repeated)
+            distinct = collapse(source)
+            model = self._model_for(distinct)
             require_observed(source)
             check_source(model, source)
             self._dtype = precision(source)
-            plan = self._plan(model, rows, checkpoint)
+            plan = self._plan(model, source, distinct, rows, checkpoint)
             metadata = {} if sample_weight is None else {"sample_weight": sample_weight}
             tasks = Tasks(self, {"X": X, "y": y, "metadata": metadata})
-            self._store(best_fit(self, model, source, collapse(source), plan, tasks), source, tasks)
+            self._store(best_fit(self, model, source, distinct, plan, tasks), source, distinct, rows, tasks)
         return self
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None) -> Array:
@@ -163,7 +166,9 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
             raise ParameterError("fixed holds 'weights' at their starting values: give those by weights_init")
         return LatentVariableModel(Categorical(k, weights), family, self.prior or Prior())
 
-    def _plan(self, model: LatentVariableModel, rows: Survey, checkpoint: Any) -> Plan:
+    def _plan(
+        self, model: LatentVariableModel, source: Source, distinct: Source, rows: Survey, checkpoint: Any
+    ) -> Plan:
         """How to fit: what `fits.best_fit` needs of the constructor's options."""
         warm = self.warm_start and hasattr(self, "result_")
         n_init = self.n_init if isinstance(self.init_params, str) and not warm else 1
@@ -171,11 +176,11 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
             raise ParameterError("a checkpoint goes on from its own file: use warm_start=False with it")
         return Plan(
             n_init=n_init,
-            init=self.init_params,
-            start=self._warm(model) if warm else None,
+            init=check_init(self.init_params, source.n_rows, self._n_states),
+            start=self._warm(model, distinct) if warm else None,
             weights=self.weights_init,
             values=self._start_values(model.family),
-            gains=self._gains if warm else None,
+            gains=self._gains if warm and same_model(self.result_.model, model) else None,
             scale_free=getattr(self, "reg_covar", None) == "auto",
             rule=RemainingGain(self.tol * rows.weight),
             max_iter=self.max_iter,
@@ -195,24 +200,25 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
             return np.random.default_rng(given)  # never NumPy's global stream
         return check_random_state(given)
 
-    def _warm(self, model: LatentVariableModel) -> ModelParameters:
-        params = self.result_.parameters
-        old = self.result_.model
-        if type(old.family) is not type(model.family) or old.latent.n_states != model.latent.n_states:
-            raise ParameterError(
-                "warm_start goes on from the last fit, but that had another number of components or another family; "
-                "fit with warm_start=False first"
-            )
-        return params
+    def _warm(self, model: LatentVariableModel, source: Source) -> ModelParameters:
+        """The last fit's parameters, brought under the options of this one."""
+        rough = rough_parameters(model, source)
+        return carried_on(model, self.result_.model, self.result_.parameters, rough, self._lifted)
 
-    def _store(self, fitted: tuple[EMResult, tuple[Any, ...]], source: Source, tasks: Tasks) -> None:
+    def _lifted(self, family: Any, emission: Any) -> Any:
+        """The components' parameters with what lies under the family's floor lifted onto it."""
+        return emission
+
+    def _store(
+        self, fitted: tuple[EMResult, tuple[Any, ...]], source: Source, distinct: Source, rows: Survey, tasks: Tasks
+    ) -> None:
         result, self._gains = fitted
         weight = result.expectation.weight
-        result = replace(result, n_rows=source.n_rows, findings=(*self._examined(source), *result.findings))
+        result = replace(result, n_rows=source.n_rows, findings=(*self._examined(source, rows), *result.findings))
         self._judge(result)
         self.result_ = result
         self._told(result)
-        params = self._sorted(result, source)
+        params = self._sorted(result, distinct)
         for name, value in self._fitted(result.model, params).items():
             setattr(self, name, value)
         self.converged_, self.n_iter_ = result.converged, result.n_iter
@@ -220,8 +226,8 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
         self.lower_bounds_ = [objective / weight for step, objective in result.history if step.name != "START"]
         tasks.end(self._fitted(result.model, params))
 
-    def _examined(self, source: Source) -> list[Any]:
-        return examine(source, self._n_states, self._estimates_variances)
+    def _examined(self, source: Source, rows: Survey) -> list[Any]:
+        return examine(source, rows.n_repeated, self._n_states, self._estimates_variances)
 
     def _told(self, result: EMResult) -> None:
         tell(result)
@@ -232,9 +238,9 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
         params: ModelParameters = result.parameters
         if self.order is None:
             return params
-        params, permutation = sort_components(result.model, params, source, self.order)
-        fold = [result.model.e_step(params, batch) for batch in source]
-        expectation = sum(fold[1:], fold[0])
+        with opened(self.executor) as executor, single_threaded_blas():
+            params, permutation = sort_components(result.model, params, source, self.order)
+            expectation = executor.fold(partial(result.model.e_step, params), source)
         old = {int(k): new for new, k in enumerate(permutation)}
         findings = tuple(f if f.component is None else replace(f, component=old[f.component]) for f in result.findings)
         self.result_ = replace(result, parameters=params, expectation=expectation, findings=findings)

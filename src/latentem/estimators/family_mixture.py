@@ -21,8 +21,11 @@ class FamilyMixture(Mixture):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        declares = {"_name", "_options", "_defaults"} & set(vars(cls))
+        if not declares or "__init__" in vars(cls):
+            return
         cls.__init__ = constructor({"n_components": 1}, {**cls._options, **COMMON, **cls._defaults})  # type: ignore[method-assign]
-        cls.__doc__ = (cls.__doc__ or "").rstrip() + COMMON_DOC
+        cls.__doc__ = (vars(cls).get("__doc__") or "").rstrip() + COMMON_DOC
 
     def __init__(self, n_components: int = 1, **options: Any) -> None:
         raise TypeError("take one of the named mixtures, or MixtureModel")

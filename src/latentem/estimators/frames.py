@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_array, validate_data
 
 from .._typing import Array
+from ..errors import DataError
 from ..io.tables import Table, read_table
 from .alone import one_at_a_time
 
@@ -16,15 +17,38 @@ from .alone import one_at_a_time
 def unframed(X: Any, *, categories: bool = False) -> tuple[Any, Sequence[str] | None]:
     """X as scikit-learn checks it, and the names of its columns where that has lost them.
 
-    Tables of polars, pyarrow and our own (`io.Table`) become arrays of numbers, or of `categories` as they are; pandas
-    frames, arrays and sparse matrices are checked as they come.
+    Tables of polars, pyarrow and our own (`io.Table`) become arrays of numbers, or of `categories` as they are; what a
+    masked array masks is missing; pandas frames, arrays and sparse matrices are checked as they come.
     """
+    if isinstance(X, np.ma.MaskedArray):
+        return _unmasked(X, categories), None
+    _refuse_ragged(X)
     if isinstance(X, Table):
         return X.spelled() if categories and X.levels else X.values, X.names
     table = _arrow_table(X)
     if table is None:
         return X, None
     return (_objects if categories else _numbers)(table), table.schema.names
+
+
+def _unmasked(X: Any, categories: bool) -> Array:
+    if not np.ma.is_masked(X):
+        return np.asarray(X.data)
+    kind = object if categories else X.dtype if X.dtype.kind == "f" else float
+    values = np.array(X.data, dtype=kind)
+    values[np.ma.getmaskarray(X)] = None if categories else np.nan
+    return values
+
+
+def _refuse_ragged(X: Any) -> None:
+    """Raise where the rows of a nested list differ in length."""
+    if not isinstance(X, (list, tuple)):
+        return
+    lengths = [len(row) if isinstance(row, (list, tuple, np.ndarray)) else None for row in X]
+    wrong = next((row for row, length in enumerate(lengths) if length != lengths[0]), None)
+    if wrong is not None:
+        said = ["one entry without a row" if n is None else f"{n} columns" for n in (lengths[0], lengths[wrong])]
+        raise DataError(f"expected rows of one length, but row 0 has {said[0]} and row {wrong} has {said[1]}")
 
 
 def _arrow_table(X: Any) -> Any:

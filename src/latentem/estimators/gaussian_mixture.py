@@ -184,6 +184,10 @@ class GaussianMixture(Mixture):
         matrices = self.covariance_type in ("full", "tied")
         return np.asarray(np.linalg.inv(precisions) if matrices else 1.0 / precisions)
 
+    def _lifted(self, family: Any, emission: Any) -> Any:
+        name = FIELDS[self.covariance_type]
+        return replace(emission, **{name: lift(getattr(emission, name), self.covariance_type, family)})
+
     # -- results -------------------------------------------------------------------------------
 
     def _judge(self, result: EMResult) -> None:

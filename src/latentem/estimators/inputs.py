@@ -89,7 +89,8 @@ def read_weights(sample_weight: Any, n: int) -> FloatArray | None:
     """Weights of the rows; None where all are one, which is the same fit."""
     if sample_weight is None:
         return None
-    weights = check_weights(np.full(n, sample_weight) if np.isscalar(sample_weight) else sample_weight, n)
+    alone = np.isscalar(sample_weight) or getattr(sample_weight, "ndim", None) == 0
+    weights = check_weights(np.full(n, sample_weight) if alone else sample_weight, n)
     return None if np.all(weights == 1) else weights
 
 
@@ -158,7 +159,10 @@ def name_of(estimator: Any, column: int) -> str:
 
 def _text_place(X: Any) -> str | None:
     """Where a table holds something that is no number, as a sentence; None if nowhere."""
-    if getattr(X, "ndim", len(np.shape(X))) != 2:
+    try:
+        if getattr(X, "ndim", len(np.shape(X))) != 2:
+            return None
+    except ValueError:  # lists nested unevenly
         return None
     columns = list(X.columns) if hasattr(X, "columns") else list(range(np.shape(X)[1]))
     for position, name in enumerate(columns):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
 
 from .._typing import FloatArray
 from ..errors import ParameterError
-from ..families.constrained import Constrained, _with_arrays
-from ..model import Family, ModelParameters
+from ..families.constrained import Constrained, ConstrainedParameters, _with_arrays
+from ..model import Family, LatentVariableModel, ModelParameters
+from ..parameters import Parameters
 
 
 def put_in(params: ModelParameters, weights: Any, values: dict[str, Any]) -> ModelParameters:
@@ -52,6 +54,70 @@ def constrain(
 
 def _masks(masks: dict[str, Any], n_components: int) -> dict[str, tuple[bool, ...]]:
     return {name: (True,) * n_components if mask is None else tuple(map(bool, mask)) for name, mask in masks.items()}
+
+
+def carried_on(
+    model: LatentVariableModel,
+    before: LatentVariableModel,
+    params: ModelParameters,
+    rough: ModelParameters,
+    lifted: Callable[[Any, Any], Any],
+) -> ModelParameters:
+    """The parameters of the model `before` as a start for a model that other options may have made.
+
+    Parameters
+    ----------
+    rough : ModelParameters
+        Parameters shaped as the model's own.
+    lifted : callable
+        (family, its parameters) → those parameters on or above the family's floor.
+    """
+    family, emission = _bare(model.family), _bare(params.emission)
+    if type(_bare(before.family)) is not type(family) or _shapes(emission) != _shapes(rough.emission):
+        raise ParameterError(
+            "warm_start goes on from the last fit, but that had another number of components or columns, or another "
+            "family or shape of its parameters; fit with warm_start=False first"
+        )
+    if not family.admissible(emission):
+        emission = lifted(family, emission)
+    if not family.admissible(emission):
+        raise ParameterError(
+            "warm_start goes on from the last fit, but its parameters lie outside what the options now allow (a floor, "
+            "or bounds); fit with warm_start=False first"
+        )
+    return model.conform(ModelParameters(params.latent, _constrained(model.family, emission)))
+
+
+def same_model(one: LatentVariableModel, other: LatentVariableModel) -> bool:
+    """Whether two models are certainly alike but for the prior."""
+    try:
+        return bool(one.latent == other.latent and one.family == other.family)
+    except ValueError:  # families that hold arrays compare entry by entry
+        return False
+
+
+def _bare(value: Any) -> Any:
+    """A family, or its parameters, without constraints."""
+    if isinstance(value, Constrained):
+        return _bare(value.family)
+    return _bare(value.base) if isinstance(value, ConstrainedParameters) else value
+
+
+def _constrained(family: Any, emission: Any) -> Any:
+    return family.constrain(_constrained(family.family, emission)) if isinstance(family, Constrained) else emission
+
+
+def _shapes(value: Any) -> Any:
+    """Kinds and shapes of parameters, to be compared."""
+    value = _bare(value)
+    if isinstance(value, Parameters):
+        return type(value), [_shapes(getattr(value, item.name)) for item in fields(value)]
+    return [_shapes(part) for part in value] if isinstance(value, tuple) else np.shape(value)
+
+
+def check_init(init: Any, n_rows: int, n_components: int) -> Any:
+    """A way to start by its name, or responsibilities (n, K) as an array."""
+    return init if isinstance(init, str) else _shaped("init_params", init, (n_rows, n_components))
 
 
 def check_start_weights(weights: Any, n_components: int) -> FloatArray:
@@ -97,7 +163,10 @@ def check_precisions(precisions: Any, covariance_type: str, n_components: int, n
 
 
 def _shaped(name: str, values: Any, shape: tuple[int, ...]) -> FloatArray:
-    array = np.array(values, dtype=float)
+    try:
+        array = np.array(values, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"The parameter '{name}' should be numbers of shape {shape}; {error}") from error
     if array.shape != shape:
         raise ParameterError(f"The parameter '{name}' should have the shape of {shape}, but got {array.shape}")
     if not np.all(np.isfinite(array)):

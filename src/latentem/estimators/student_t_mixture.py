@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
@@ -10,7 +11,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from ..data import Source
 from ..model import Family
 from .family_mixture import FamilyMixture
-from .gaussian_mixture import variance_floor
+from .gaussian_mixture import lift, variance_floor
 from .registry import family_named
 
 FAMILIES = {"full": "student-t", "diag": "diagonal-student-t"}
@@ -46,3 +47,6 @@ class StudentTMixture(FamilyMixture):
     def _family(self, source: Source) -> Family[Any, Any]:
         floor = variance_floor(self.reg_covar, source)
         return family_named(FAMILIES[self.covariance_type], dof=self.dof, floor=floor)
+
+    def _lifted(self, family: Any, emission: Any) -> Any:
+        return replace(emission, scales=lift(emission.scales, self.covariance_type, family))

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass
-from numbers import Integral
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import numpy as np
 
 from ..data import Batch, Source
 from ..em import Executor
@@ -66,11 +67,11 @@ def _in_order(
             future.cancel()
 
 
-def check_workers(n_workers: int | None) -> None:
+def check_workers(n_workers: Any) -> None:
     """Raise unless there is at least one worker, or None for as many as there are cores."""
-    if n_workers is None or (isinstance(n_workers, Integral) and n_workers >= 1 and not isinstance(n_workers, bool)):
-        return
-    raise ParameterError(f"n_workers must be a whole number of at least 1, or None for all cores; got {n_workers!r}")
+    whole = isinstance(n_workers, (int, np.integer)) and not isinstance(n_workers, bool)
+    if n_workers is not None and not (whole and n_workers >= 1):
+        raise ParameterError(f"n_workers must be a whole number, at least 1, or None for all cores; got {n_workers!r}")
 
 
 def available_cores() -> int:
