@@ -19,12 +19,12 @@ INSTALLED_FROM := pyproject.toml hatch_build.py src/latentem/kernels/build.py \
 KERNELS := build/sanitize
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types bench docs sanitize wheel clean distclean
+.PHONY: help venv demo test fuzz lint types bench docs sanitize wheel clean distclean
 
 help: ## list the targets
 	@echo "make <target>, with target one of"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "Variables: PYTHON (>= 3.11, to make $(VENV) with), ARGS (for demo, test and bench), JOBS (test processes)," \
+	@echo "Variables: PYTHON (>= 3.11, to make $(VENV) with), ARGS (for demo, test, fuzz and bench), JOBS (test processes)," \
 		"BENCHMARKS (mixtures, kernels)"
 
 venv: $(VENV)/.installed ## make .venv and install latentem into it
@@ -34,6 +34,9 @@ demo: $(VENV)/.installed ## fit Old Faithful's eruptions with 1 to 6 components 
 
 test: $(VENV)/.installed-test ## run the tests
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+fuzz: $(VENV)/.installed-test ## fit thousands of random awkward tables and look for what is wrong (ARGS: --count, --seed)
+	@$(BIN)/python tests/bad_input/fuzz.py --count 20000 --seed 0 $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check the style (ruff)
 	@$(BIN)/ruff check .

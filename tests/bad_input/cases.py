@@ -84,7 +84,7 @@ def case(seed: int, number: int) -> Case:
         options.update(start_values(rng, name, kind, options, k, X.shape[1]))
     n = X.shape[0]
     weights = weights_of(rng, n)
-    labels = rng.choice([-1, -1, *range(k)], n) if rng.random() < 0.15 else None
+    labels = rng.choice([-1, -1, *range(k)], n) if rng.random() < 0.15 and "order" not in options else None
     rows = X[rng.integers(0, n, 4)]
     X, spoilt = spoil(rng, X) if rng.random() < 0.05 else (X, None)
     with np.printoptions(threshold=8, precision=3):

@@ -209,7 +209,11 @@ def _fitted_again(example: Case, estimator: Any) -> Iterator[str]:
     """A warm start goes on from where the fit ended: the objective does not fall."""
     before = estimator.result_
     estimator.set_params(warm_start=True)
-    estimator.fit(example.X, sample_weight=example.weights, labels=example.labels)
+    try:
+        estimator.fit(example.X, sample_weight=example.weights, labels=example.labels)
+    except LatentemError as error:
+        yield f"a warm start is refused: {error}"
+        return
     after = estimator.result_
     if after.objective < before.objective - 2 * before.expectation.rounding:
         yield f"a warm start fell from {before.objective!r} to {after.objective!r}"

@@ -164,6 +164,17 @@ def test_bad_labels_are_refused_with_their_row(name: str, label: float, place: s
     refused(built(name), place, suiting(name), labels=labels)
 
 
+def test_labels_and_an_order_contradict_each_other() -> None:
+    labels = np.where(np.arange(40) < 4, np.arange(40) % 2, -1)
+    refused(built("GaussianMixture", order="mean"), "order=None", suiting("GaussianMixture"), labels=labels)
+
+
+@pytest.mark.parametrize("name", [name for name in EVERY if name not in COUNTS])
+def test_sparse_input_is_refused_where_zeros_are_no_counts(name: str) -> None:
+    with pytest.raises(DataError, match="sparse input; convert it"):
+        built(name).fit(sparse.csr_array(suiting(name)))
+
+
 def test_the_general_fit_refuses_with_row_and_column() -> None:
     model = em.LatentVariableModel(Categorical(2), DiagonalGaussian())
     good = suiting("GaussianMixture")
@@ -264,6 +275,21 @@ def test_a_row_that_no_component_can_produce_is_refused_with_its_number() -> Non
 def test_bad_options_are_refused_by_name(name: str, options: dict[str, Any], place: str) -> None:
     estimator = built(name, **options)
     refused(estimator, place, suiting(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("WeibullMixture", {"shapes": np.full((2, 2), 1e-5)}),
+        ("GammaMixture", {"shapes": np.full((2, 2), 1e12)}),
+        ("LogNormalMixture", {"variances": np.full((2, 2), 1e-20)}),
+        ("MixtureModel", {"covariances": np.tile(1e-20 * np.eye(2), (2, 1, 1))}),
+        ("StudentTMixture", {"scales": np.tile(1e-20 * np.eye(2), (2, 1, 1))}),
+        ("NegativeBinomialMixture", {"sizes": np.full((2, 2), 1e-9)}),
+    ],
+)
+def test_starting_values_that_the_family_does_not_allow_are_refused_by_name(name: str, values: dict[str, Any]) -> None:
+    refused(built(name, parameters_init=values), f"starting values of {next(iter(values))}", suiting(name))
 
 
 @pytest.mark.parametrize("name", NUMERIC)

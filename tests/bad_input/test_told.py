@@ -83,6 +83,17 @@ def test_columns_that_depend_on_others_leave_numbers_finite(kind: str) -> None:
         assert kind in ("diag", "spherical") or any("held by the floor" in message for message in messages)
 
 
+@pytest.mark.parametrize("kind", ["full", "tied"])
+def test_a_constant_column_beside_a_huge_one_is_held_and_told(kind: str) -> None:
+    """Ratios of variances beyond 1e16: eigenvalues alone no longer show which direction has no spread."""
+    rng = np.random.default_rng(4)
+    X = np.column_stack([rng.normal(size=120), np.ones(120), 1e6 * rng.integers(0, 2, 120), rng.normal(size=120)])
+    estimator = built("GaussianMixture", covariance_type=kind)
+    messages = told(estimator, X)
+    assert any("held by the floor" in message for message in messages)
+    assert np.all(np.diagonal(estimator.covariances_, axis1=-2, axis2=-1)[..., 1] == pytest.approx(1e-6))
+
+
 # -- rows ----------------------------------------------------------------------------------------
 
 

@@ -59,7 +59,7 @@ def counts(rng: np.random.Generator) -> Any:
     return rng.poisson(np.where(np.arange(200)[:, None] < 80, 1.0, 9.0), (200, 3)).astype(float)
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore:component", "ignore:The best start")
 def test_fits_at_once_leave_warning_filters_and_blas_threads_as_found(counts: Any) -> None:
     filters = list(warnings.filters)
     with threadpool_limits(2, user_api="blas"):
@@ -69,7 +69,7 @@ def test_fits_at_once_leave_warning_filters_and_blas_threads_as_found(counts: An
     assert list(warnings.filters) == filters
 
 
-@pytest.mark.filterwarnings("ignore")
+@pytest.mark.filterwarnings("ignore:component", "ignore:The best start")
 def test_fits_at_once_give_the_bits_of_fits_alone(counts: Any) -> None:
     def fitted(number: int) -> Any:
         return MIXTURES[number]().fit(counts).predict_proba(counts)

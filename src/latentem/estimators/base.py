@@ -172,6 +172,8 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
         """How to fit: what `fits.best_fit` needs of the constructor's options."""
         warm = self.warm_start and hasattr(self, "result_")
         n_init = self.n_init if isinstance(self.init_params, str) and not warm else 1
+        if rows.labelled and self.order is not None:
+            raise ParameterError("labels name components by their number: use order=None with them")
         if warm and checkpoint is not None:
             raise ParameterError("a checkpoint goes on from its own file: use warm_start=False with it")
         return Plan(

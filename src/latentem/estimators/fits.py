@@ -11,7 +11,7 @@ import numpy as np
 
 from ..data import Source
 from ..em import Executor, RemainingGain, iterate, run
-from ..errors import DataError
+from ..errors import DataError, ParameterError
 from ..families.components import Components
 from ..fitting import as_acceleration, best_of, name_places, opened, resumed
 from ..io.checkpoints import Checkpoint
@@ -93,12 +93,22 @@ class Fits:
         if plan.weights is not None:
             rough = rough_parameters(self.model, self.distinct)
             if set(plan.values) >= set(rough.emission.arrays()):
-                return put_in(rough, plan.weights, plan.values)
+                return self._with_values(rough)
         source = self.distinct if isinstance(plan.init, str) else self.rows
         start = start_parameters(self.model, source, plan.init, plan.random_state, plan.scale_free, self.executor)
         if plan.survey.labelled and not isinstance(self.model.family, Components):
             start = match_labels(self.model, start, source)
-        return put_in(start, plan.weights, plan.values)
+        return self._with_values(start)
+
+    def _with_values(self, start: ModelParameters) -> ModelParameters:
+        """The start with the user's values in it, which must be such that EM cannot but ascend from them."""
+        params = put_in(start, self.plan.weights, self.plan.values)
+        if self.plan.values and not self.model.admissible(params):
+            raise ParameterError(
+                f"the starting values of {', '.join(sorted(self.plan.values))} lie outside what the family allows (a "
+                "variance below its floor, a shape beyond its range); start within, or change the family's options"
+            )
+        return params
 
     def _run(self, start: ModelParameters, watchers: tuple[Any, ...]) -> EMResult:
         plan = self.plan

@@ -28,8 +28,8 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
     """
     X, names = unframed(X)
     tags = estimator.__sklearn_tags__().input_tags
-    if issparse(X) and not tags.sparse:
-        raise DataError(f"{type(estimator).__name__} takes no sparse input; convert it by .toarray()")
+    if not tags.sparse:
+        refuse_sparse(X, estimator)
     try:
         table = validated(
             estimator,
@@ -111,6 +111,11 @@ def _check_components(labels: Array, n_components: int, first_row: int = 0) -> N
             f"labels are numbers of components from 0 to {n_components - 1}, or -1 where unknown; "
             f"row {first_row + row} has {labels[row]:g}"
         )
+
+
+def refuse_sparse(X: Any, estimator: Any) -> None:
+    if issparse(X):
+        raise DataError(f"{type(estimator).__name__} takes no sparse input; convert it by .toarray()")
 
 
 def refuse_negative(table: Any, estimator: Any) -> None:

@@ -13,7 +13,7 @@ from ..families.categorical import CategoricalColumns
 from ..model import Family, ModelParameters
 from .family_mixture import FamilyMixture
 from .frames import unframed, validated
-from .inputs import name_of
+from .inputs import name_of, refuse_sparse
 
 
 class LatentClassAnalysis(FamilyMixture):
@@ -34,6 +34,7 @@ class LatentClassAnalysis(FamilyMixture):
     _defaults = {"init_params": "random", "n_init": 10}
 
     def _read(self, X: Any, *, reset: bool) -> Array:
+        refuse_sparse(X, self)
         try:
             table = validated(self, *unframed(X, categories=True), reset=reset, dtype=None, ensure_all_finite=False)
         except ValueError as error:

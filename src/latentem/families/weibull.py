@@ -14,8 +14,8 @@ from .columnwise import weighted_column_mean
 from .local import ColumnQ, LocalColumnwise, check_range
 
 EULER = float(np.euler_gamma)
-# Larger exponents count as this one, so that sums of columns, weights and squared shapes times its power stay finite.
-LARGEST_EXPONENT = 600.0
+# Larger exponents count as this one: its power times squared shapes and weights that add to 1e150 stays finite.
+LARGEST_EXPONENT = 300.0
 # Scales are held within e^±350, so that their ratio to a value of at most 1e150 does not overflow.
 LARGEST_LOG_SCALE = 350.0
 
@@ -33,7 +33,7 @@ class Weibull(LocalColumnwise[WeibullParameters]):
     """Weibull lifetimes with shape s and scale λ: log p(x) = log s/λ + (s - 1) log x/λ - (x/λ)^s.
 
     The M-step is one step to the peak of a model of Q that agrees with it to second order (`weibull_peak`), or where
-    that does not ascend one Newton step in (log s, log λ).  Log densities below -e^600 are given as about -e^600.
+    that does not ascend one Newton step in (log s, log λ).  Log densities below -e^300 are given as about -e^300.
 
     Attributes
     ----------
@@ -113,8 +113,10 @@ class Weibull(LocalColumnwise[WeibullParameters]):
         return np.stack([np.log(best), here[..., 1] + further], axis=-1)
 
     def sample(self, params: WeibullParameters, states: Array, rng: np.random.Generator) -> FloatArray:
-        shapes = params.shapes[states]
-        draws = params.scales[states] * rng.standard_exponential(shapes.shape) ** (1 / shapes)
+        within = self.within(params)
+        shapes = within.shapes[states]
+        with np.errstate(over="ignore"):
+            draws = within.scales[states] * rng.standard_exponential(shapes.shape) ** (1 / shapes)
         return np.clip(draws, 1e-300, 1e150)
 
 

@@ -65,7 +65,8 @@ def _curved_column(
 ) -> tuple[float, FloatArray]:
     h, usable, flat = first, None, 0
     for _ in range(_ATTEMPTS):
-        column = (function(_moved(point, i, h)) - function(_moved(point, i, -h))) / (2 * h)
+        with np.errstate(invalid="ignore"):
+            column = (function(_moved(point, i, h)) - function(_moved(point, i, -h))) / (2 * h)
         if not np.all(np.isfinite(column)):
             if usable is not None:
                 break

@@ -172,7 +172,8 @@ def floor_eigenvalues(scatter: FloatArray, floor: FloatArray) -> FloatArray:
     """
     scaled, outer = _in_floor_units(scatter, floor)
     values, vectors = np.linalg.eigh(scaled)
-    held = values[:, 0] < 1.0
+    # Beside eigenvalues beyond 1e16 a variance of zero may come out as any number: the diagonal tells it.
+    held = (values[:, 0] < 1.0) | (np.diagonal(scaled, axis1=1, axis2=2) < 1.0).any(axis=1)
     if not held.any():
         return scatter
     lifted = (vectors * np.maximum(values, 1.0)[:, None, :]) @ np.swapaxes(vectors, 1, 2)
@@ -182,8 +183,9 @@ def floor_eigenvalues(scatter: FloatArray, floor: FloatArray) -> FloatArray:
 
 def on_floor(covariances: FloatArray, floor: FloatArray) -> Array:
     """(K,) bool: whether the smallest eigenvalue in units of the floor is 1, as far as rounding tells."""
-    values = np.linalg.eigvalsh(_in_floor_units(covariances, floor)[0])
-    return np.asarray(values[:, 0] <= 1 + 1e-6)
+    scaled, _ = _in_floor_units(covariances, floor)
+    smallest = np.minimum(np.linalg.eigvalsh(scaled)[:, 0], np.diagonal(scaled, axis1=1, axis2=2).min(axis=1))
+    return np.asarray(smallest <= 1 + 1e-6)
 
 
 def above_floor(covariances: FloatArray, floor: FloatArray) -> bool:
