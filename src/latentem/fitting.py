@@ -270,7 +270,7 @@ def _name_rows(result: EMResult, source: Source) -> EMResult:
     for batch in source:
         assigned = result.model.infer(result.parameters, batch)[0].probabilities.argmax(axis=0)
         for component in concerned:
-            found = np.flatnonzero(assigned == component)
+            found = np.flatnonzero((assigned == component) & (batch.unit_weights(per_group=False) > 0))
             counts[component] += len(found)
             rows[component] += (batch.first_row + found[:ROWS_NAMED]).tolist()
     return replace(result, findings=tuple(_with_rows(finding, rows, counts) for finding in result.findings))

@@ -24,13 +24,13 @@ from sklearn.exceptions import ConvergenceWarning
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bad_input.cases import Case, case  # noqa: E402
+from bad_input.cases import Case, case
 
-from latentem.em import Executor  # noqa: E402
-from latentem.errors import LatentemError  # noqa: E402
-from latentem.estimators import FindingWarning  # noqa: E402
-from latentem.execution import Serial  # noqa: E402
-from latentem.statistics import arrays_of  # noqa: E402
+from latentem.em import Executor
+from latentem.errors import LatentemError
+from latentem.estimators import FindingWarning
+from latentem.execution import Serial
+from latentem.statistics import arrays_of
 
 OURS = (ConvergenceWarning, FindingWarning)
 SLOW = 120.0

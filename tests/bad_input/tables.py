@@ -47,9 +47,9 @@ def as_type(rng: Rng, X: Any, exactly: bool) -> Any:
     with np.errstate(over="ignore"):
         if chosen == "float32" and np.all(np.isnan(X) | np.isfinite(X.astype(np.float32))):
             return X.astype(np.float32)
-    if chosen == "sparse" and exactly and not np.isnan(X).any() and np.all(X == np.floor(X)):
+    if chosen == "sparse" and exactly and not np.isnan(X).any() and np.all(np.floor(X) == X):
         return sparse.csr_array(X)
-    whole = np.all(X == np.floor(X)) if exactly else not np.isnan(X).any()
+    whole = np.all(np.floor(X) == X) if exactly else not np.isnan(X).any()
     if chosen == "int64" and whole and np.all(np.abs(X) < 1e15):
         return X.astype(np.int64)
     return np.asfortranarray(X) if chosen == "fortran" else X

@@ -69,13 +69,8 @@ def lloyd(
 
 
 def nearest_centre(points: FloatArray, centres: FloatArray) -> Array:
-    """(n,) index of the nearest centre, the first of equals: ‖x - c‖² less ‖x‖², which is the same for all.
-
-    Both are taken about the middle of the centres: far from the origin the squares would cancel.
-    """
-    middle = centres.mean(axis=0)
-    near = centres - middle
-    return np.asarray((0.5 * np.einsum("kd,kd->k", near, near)[:, None] - near @ (points - middle).T).argmin(axis=0))
+    """(n,) index of the nearest centre, the first of equals; by differences: squares cancel beside a far centre."""
+    return np.asarray(_squared_distances(points, centres).argmin(axis=0))
 
 
 def one_hot(labels: Array, n_states: int) -> FloatArray:
