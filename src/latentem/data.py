@@ -198,7 +198,7 @@ class ArraySource(Source):
         names: Sequence[str] | None = None,
     ) -> None:
         if isinstance(values, np.ma.MaskedArray) and np.any(values.mask):
-            raise DataError("some values are masked; pass values.astype(float).filled(float('nan')) to have them missing")
+            raise DataError("some values are masked; pass values.astype(float).filled(np.nan) to have them missing")
         self.values = values.tocsr() if _is_sparse(values) else np.asarray(values)
         if self.values.ndim != 2:
             raise DataError(f"expected a table with rows and columns (2 dimensions), got shape {self.values.shape}")
