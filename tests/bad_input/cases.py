@@ -151,8 +151,8 @@ def start_values(rng: Rng, name: str, kind: Kind, options: dict[str, Any], k: in
         factors = rng.normal(size=(k, d, d)) * sizes(k, 1, 1)
         matrices = factors @ np.swapaxes(factors, 1, 2)
         precisions = {"full": matrices, "tied": matrices[0], "diag": sizes(k, d), "spherical": sizes(k)}
-        both = {"means_init": rng.normal(size=(k, d)) * sizes(k, 1), "precisions_init": precisions[options["covariance_type"]]}
-        return both if rng.random() < 0.5 else {"means_init": both["means_init"]}
+        means = {"means_init": rng.normal(size=(k, d)) * sizes(k, 1)}
+        return means | ({"precisions_init": precisions[options["covariance_type"]]} if rng.random() < 0.5 else {})
     names = [own for own in kind.names if "columns" not in own]
     if not names:
         return {}
@@ -165,7 +165,8 @@ def prior(rng: Rng, X: Any) -> Prior:
     rows = None
     if X.dtype.kind in "fi" and not sparse.issparse(X) and rng.random() < 0.5:
         rows = np.asarray(X[rng.integers(0, len(X), 3)], float)
-    return Prior(rows=rows, weights=None if rows is None else rng.random(3), concentration=float(rng.choice([0, 0.5, 9])))
+    weights = None if rows is None else rng.random(3)
+    return Prior(rows=rows, weights=weights, concentration=float(rng.choice([0, 0.5, 9])))
 
 
 def fixed(rng: Rng, k: int, names: tuple[str, ...]) -> Any:

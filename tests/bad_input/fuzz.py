@@ -15,6 +15,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -148,7 +149,7 @@ def _is_real(value: Any) -> bool:
 def _falls(result: Any, watch: Watch) -> Iterator[str]:
     objectives = np.array([objective for _, objective in result.history])
     widest = max(watch.bounds.values(), default=result.expectation.rounding)
-    for before, after in zip(objectives[:-1], objectives[1:], strict=True):
+    for before, after in pairwise(objectives):
         bound = watch.bounds.get(before, widest)
         if after < before - bound:
             yield f"the objective fell by {before - after:g} from {before!r}, beyond its rounding {bound:g}"
@@ -164,8 +165,9 @@ def _predicted(example: Case, estimator: Any) -> Iterator[str]:
                 yield f"{name} are refused: {error}"
             continue
         single = r.dtype == np.float32
-        if not np.all(np.isfinite(r)) or np.any(r < 0) or np.any(np.abs(r.sum(axis=1) - 1) > (1e-5 if single else 1e-12)):
-            yield f"responsibilities of {name} do not add to one: {r[np.abs(r.sum(axis=1) - 1) > 1e-12]}"
+        off = ~(np.abs(r.sum(axis=1) - 1) <= (1e-5 if single else 1e-12)) | np.any(r < 0, axis=1)
+        if np.any(off):
+            yield f"responsibilities of {name} are no shares of one: {r[off]}"
         if not np.all(np.isfinite(log_density)):
             yield f"log densities of {name} are not finite: {log_density}"
         if not np.array_equal(labels, r.argmax(axis=1)) and not single:

@@ -214,9 +214,9 @@ def test_a_code_beyond_the_categories_is_refused_with_row_and_column() -> None:
     codes = np.random.default_rng(0).integers(0, [2, 3], (30, 2))
     wrong = codes.copy()
     wrong[5, 0] = 2
-    with pytest.raises(DataError, match="row 5, column .?x?0"):
+    with pytest.raises(DataError, match=r"row 5, column .?x?0"):
         model.fit(wrong)
-    with pytest.raises(DataError, match="row 5, column .?x?0"):
+    with pytest.raises(DataError, match=r"row 5, column .?x?0"):
         model.fit(codes).predict(wrong)
 
 
@@ -233,7 +233,8 @@ def test_a_family_that_needs_its_categories_says_so() -> None:
 def test_bad_new_data_are_refused_with_their_place(name: str, method: str) -> None:
     estimator = fitted(name, suiting(name))
     call = getattr(estimator, method)
-    bad = [(with_entry(name, np.inf), "row 3, column .?x?1"), (np.empty((0, 2)), "0 sample"), (np.ones((3, 5)), "features")]
+    bad = [(np.empty((0, 2)), "0 sample"), (np.ones((3, 5)), "features")]
+    bad.append((with_entry(name, np.inf), "row 3, column .?x?1"))
     if name in COUNTS:
         bad.append((with_entry(name, 0.5), "row 3, column .?x?1.? holds 0.5"))
     if name in POSITIVE:
@@ -302,7 +303,8 @@ def test_a_prior_that_is_no_data_is_refused_with_its_place(name: str) -> None:
     ]:
         refused(built(name, prior=Prior(rows=rows, weights=weights)), place, suiting(name))
     if name in COUNTS + POSITIVE:
-        refused(built(name, prior=Prior(rows=np.full((1, 2), -2.0))), "prior: .*row 0, column .?x?0.? holds -2", suiting(name))
+        impossible = built(name, prior=Prior(rows=np.full((1, 2), -2.0)))
+        refused(impossible, "prior: .*row 0, column .?x?0.? holds -2", suiting(name))
 
 
 def test_a_prior_of_impossible_strength_is_refused() -> None:

@@ -1,7 +1,8 @@
-"""Files that are cut off, not what their names say, or tampered with: an error of ours, exit code 2, nothing written."""
+"""Files that are cut off, not what they claim, or tampered with: an error of ours, exit code 2, nothing written."""
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import re
@@ -116,7 +117,8 @@ def test_a_category_never_seen_ends_prediction_with_its_place(tmp_path: Path) ->
     (tmp_path / "seen.csv").write_text("a,b\nyes,u\nno,v\nyes,v\nno,u\n")
     (tmp_path / "new.csv").write_text("a,b\nyes,u\nperhaps,v\n")
     model, out = tmp_path / "m.latentem", tmp_path / "out.csv"
-    assert run(["fit", "latent-class-analysis", tmp_path / "seen.csv", "-k", "2", "--output", model]).exit_code in (0, 1)
+    fit = ["fit", "latent-class-analysis", tmp_path / "seen.csv", "-k", "2", "--output", model]
+    assert run(fit).exit_code in (0, 1)
     place = "row 1, column 'a' holds the category 'perhaps'"
     assert_refused(["predict", model, tmp_path / "new.csv", "--output", out], place, tmp_path)
 
@@ -215,24 +217,32 @@ def test_a_tampered_model_file_is_refused_by_its_name(name: str, model_file: Pat
     with pytest.raises(ModelFileError, match=r"tampered\.latentem"):
         load(path)
     write_table(tmp_path / "data.csv", COLUMNS)
-    for arguments in (["predict", path, tmp_path / "data.csv", "--output", tmp_path / "out.csv"], ["show", path], ["sample", path]):
+    predict = ["predict", path, tmp_path / "data.csv", "--output", tmp_path / "out.csv"]
+    for arguments in (predict, ["show", path], ["sample", path]):
         assert_refused(arguments, "tampered.latentem", tmp_path)
 
 
-def test_a_model_file_with_a_changed_byte_is_refused_or_predicts_the_same_bits(model_file: Path, tmp_path: Path) -> None:
+def test_a_model_file_with_a_changed_byte_is_refused_or_predicts_the_same_bits(
+    model_file: Path, tmp_path: Path
+) -> None:
     content, path = model_file.read_bytes(), tmp_path / "changed.latentem"
     expected = load(model_file).predict_proba(suiting(NAME))
     refused = 0
     for position in np.random.default_rng(0).integers(0, len(content), 150):
         path.write_bytes(content[:position] + bytes([content[position] ^ 0x55]) + content[position + 1 :])
-        try:
-            model = load(path)
-        except ModelFileError as error:
-            assert "changed.latentem" in str(error)
-            refused += 1
-        else:
-            assert np.array_equal(model.predict_proba(suiting(NAME)), expected)
+        model = loaded(path)
+        refused += model is None
+        assert model is None or np.array_equal(model.predict_proba(suiting(NAME)), expected)
     assert refused > 100
+
+
+def loaded(path: Path) -> Any:
+    """The model, or None where the file is refused by an error that names it."""
+    with contextlib.suppress(ModelFileError):
+        return load(path)
+    with pytest.raises(ModelFileError, match=re.escape(path.name)):
+        load(path)
+    return None
 
 
 def test_a_model_file_cut_anywhere_is_refused_by_its_name(model_file: Path, tmp_path: Path) -> None:
