@@ -121,7 +121,7 @@ def peer_iterations(data: Any, start: dict[str, Any], target: float, limit: int 
 
 
 def overlapping(n: int, k: int, spread: float = 0.6) -> tuple[Any, dict[str, Any]]:
-    """n rows from k Gaussians whose means spread by 0.6 standard deviations in each column, and the truth as a start."""
+    """n rows from k Gaussians with means 0.6 standard deviations apart in each column; the truth as a start."""
     rng = np.random.default_rng(0)
     means, mixing = spread * rng.standard_normal((k, D)), np.eye(D) + 0.2 * rng.standard_normal((D, D))
     data = means[rng.integers(k, size=n)] + rng.standard_normal((n, D)) @ mixing

@@ -26,6 +26,9 @@ SMALLEST_CHUNK = 504
 CHUNK_PRODUCTS = 2_000_000
 LARGEST_MAGNITUDE = 1e150
 SMALLEST_WEIGHT = 1e-120
+USUAL_WEIGHTS = (1e-3, 1e7)
+# Powers of ten that weighted sums of squares must stay within, and the magnitude from which on squares are numbers.
+LARGEST_LOG_SQUARE, SMALLEST_LOG_SQUARE, SMALLEST_SQUARED = 304, -298, 1e-150
 
 
 @dataclass(frozen=True)
@@ -216,6 +219,8 @@ class ArraySource(Source):
         if self.chunk_rows < 1:
             raise DataError(f"chunk_rows must be at least 1, got {chunk_rows}")
         self._missing = self._scan()
+        if self.weights is not None and not is_usual(total := float(self.weights.sum())):
+            check_squares(total, self._largest(), self.names)
 
     @property
     def n_rows(self) -> int:
@@ -256,6 +261,16 @@ class ArraySource(Source):
             missing |= _scan_block(_dense(self.values[start:stop]), start, self.names)
         return missing
 
+    def _largest(self) -> FloatArray:
+        """(D,): the largest magnitude in each column; 0 where nothing is observed."""
+        blocks = (_dense(self.values[start:stop]) for start, stop in self.chunks)
+        return np.max([largest_magnitudes(block) for block in blocks], axis=0)
+
+
+def largest_magnitudes(values: FloatArray) -> FloatArray:
+    """(D,): the largest magnitude of the observed entries of each column."""
+    return np.asarray(np.where(np.isnan(values), 0.0, np.abs(values)).max(axis=0))
+
 
 def default_chunk_rows(n_columns: int) -> int:
     """Rows in a chunk: a function of the number of columns alone, so that every executor divides alike."""
@@ -273,7 +288,12 @@ def check_weights(weights: Any, n: int) -> FloatArray:
     if not checked.any():
         raise DataError("all weights are zero: there is nothing to fit")
     with np.errstate(over="ignore"):
-        total = float(checked.sum())
+        check_total(float(checked.sum()))
+    return checked
+
+
+def check_total(total: float) -> None:
+    """Raise where sums with weights that add up to this leave the range of numbers."""
     if not total <= LARGEST_MAGNITUDE:
         raise DataError(
             f"weights add up to {total:g}: sums with them overflow (the limit is {LARGEST_MAGNITUDE:g}); divide them "
@@ -284,7 +304,27 @@ def check_weights(weights: Any, n: int) -> FloatArray:
             f"weights add up to {total:g}: sums with them underflow (the limit is {SMALLEST_WEIGHT:g}); multiply them "
             "by a constant"
         )
-    return checked
+
+
+def is_usual(total: float) -> bool:
+    """Whether weights that add up to this leave the squares of all values that are taken within the range of numbers."""
+    return USUAL_WEIGHTS[0] <= total <= USUAL_WEIGHTS[1]
+
+
+def check_squares(total: float, largest: FloatArray, names: Sequence[str]) -> None:
+    """Raise where sums of squares of columns with these magnitudes (D,), by weights with this sum, overflow or vanish.
+
+    A column whose own squares vanish is none for a family that squares it, and weights change nothing about that.
+    """
+    with np.errstate(divide="ignore"):
+        logs = np.log10(total) + 2 * np.log10(largest)
+    wrong = np.flatnonzero((logs > LARGEST_LOG_SQUARE) | ((logs < SMALLEST_LOG_SQUARE) & (largest >= SMALLEST_SQUARED)))
+    if len(wrong):
+        what = "overflow; divide" if logs[wrong[0]] > 0 else "underflow; multiply"
+        raise DataError(
+            f"weights add up to {total:g}, and column {names[wrong[0]]!r} holds magnitudes up to {largest[wrong[0]]:g}: "
+            f"sums of their squares {what} the weights by a constant"
+        )
 
 
 def _scan_block(block: FloatArray, first_row: int, names: Sequence[str]) -> bool:

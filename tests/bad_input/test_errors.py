@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -153,6 +154,27 @@ def test_scores_refuse_bad_weights_too(weights: Any, place: str) -> None:
     for method in ("score", "aic", "bic", "icl"):
         with pytest.raises(DataError, match=place):
             getattr(estimator, method)(suiting("GaussianMixture"), sample_weight=weights(40))
+
+
+@pytest.mark.parametrize(("weight", "scale", "what"), [(1e100, 1e120, "overflow"), (1e-100, 1e-120, "underflow")])
+def test_weights_whose_squares_with_the_data_are_no_numbers_are_refused(weight: float, scale: float, what: str) -> None:
+    X = suiting("GaussianMixture") * [1.0, scale]
+    place = f"column 'x1' .* sums of their squares {what}"
+    refused(built("GaussianMixture", reg_covar="auto"), place, X, sample_weight=np.full(40, weight))
+
+
+def test_weights_in_a_file_are_checked_like_others(tmp_path: Path) -> None:
+    X = suiting("GaussianMixture")
+    for weights, place in [
+        (np.where(np.arange(40) == 2, -1.0, 1.0), "row 2 has -1"),
+        (np.where(np.arange(40) == 2, np.nan, 1.0), "row 2 has nan"),
+        (np.zeros(40), "all weights are zero"),
+        (np.full(40, 1e300), "sums with them overflow"),
+        (np.full(40, 1e120), "sums of their squares overflow"),
+    ]:
+        em.write_table(tmp_path / "data.parquet", {"a": X[:, 0] * 1e100, "w": weights})
+        with pytest.raises(DataError, match=place):
+            em.ParquetSource(tmp_path / "data.parquet", weights="w")
 
 
 @pytest.mark.parametrize("name", EVERY)

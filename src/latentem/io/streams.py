@@ -17,7 +17,16 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array, FloatArray
-from ..data import LARGEST_MAGNITUDE, Batch, Source, default_chunk_rows
+from ..data import (
+    LARGEST_MAGNITUDE,
+    Batch,
+    Source,
+    check_squares,
+    check_total,
+    default_chunk_rows,
+    is_usual,
+    largest_magnitudes,
+)
 from ..errors import DataError
 from .tables import missing_column
 
@@ -165,16 +174,21 @@ class ParquetSource(Source):
 
     def _scan(self) -> bool:
         """Read everything once, for its errors; return whether some entries are missing."""
-        missing, total = False, 0.0
+        missing, total, largest = False, 0.0, np.zeros(self.n_columns)
         self._missing = True
         offset = 0
         for group, rows in enumerate(self.group_rows):
             values, weights, _ = self._group(group, offset)
             missing |= bool(np.isnan(values).any())
             total += float(rows if weights is None else weights.sum())
+            largest = largest if weights is None else np.maximum(largest, largest_magnitudes(values))
             offset += rows
         if total == 0:
             raise DataError("all weights are zero: there is nothing to fit")
+        if self.weights_column is not None:
+            check_total(total)
+            if not is_usual(total):
+                check_squares(total, largest, self.names)
         return missing
 
     # -- what a worker process receives --------------------------------------------------------
