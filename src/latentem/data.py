@@ -307,7 +307,7 @@ def check_total(total: float) -> None:
 
 
 def is_usual(total: float) -> bool:
-    """Whether weights that add up to this leave the squares of all values that are taken within the range of numbers."""
+    """Whether weights that add up to this leave the squares of all values within the range of numbers."""
     return USUAL_WEIGHTS[0] <= total <= USUAL_WEIGHTS[1]
 
 
@@ -318,12 +318,13 @@ def check_squares(total: float, largest: FloatArray, names: Sequence[str]) -> No
     """
     with np.errstate(divide="ignore"):
         logs = np.log10(total) + 2 * np.log10(largest)
-    wrong = np.flatnonzero((logs > LARGEST_LOG_SQUARE) | ((logs < SMALLEST_LOG_SQUARE) & (largest >= SMALLEST_SQUARED)))
+    vanishing = (logs < SMALLEST_LOG_SQUARE) & (largest >= SMALLEST_SQUARED)
+    wrong = np.flatnonzero((logs > LARGEST_LOG_SQUARE) | vanishing)
     if len(wrong):
         what = "overflow; divide" if logs[wrong[0]] > 0 else "underflow; multiply"
         raise DataError(
-            f"weights add up to {total:g}, and column {names[wrong[0]]!r} holds magnitudes up to {largest[wrong[0]]:g}: "
-            f"sums of their squares {what} the weights by a constant"
+            f"weights add up to {total:g}, and column {names[wrong[0]]!r} holds magnitudes up to "
+            f"{largest[wrong[0]]:g}: sums of their squares {what} the weights by a constant"
         )
 
 

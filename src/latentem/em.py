@@ -221,15 +221,22 @@ def _rounding(expectation: Expectation, objective: float) -> float:
     return expectation.rounding + 32 * float(np.finfo(float).eps) * abs(objective - expectation.log_likelihood)
 
 
+def _no_start(objective: float, log_likelihood: float) -> str:
+    told = f"the objective is {objective} at the starting parameters"
+    if not isfinite(log_likelihood):
+        return f"{told}: a sum of log densities overflows; start nearer to the rows or divide the weights by a constant"
+    return (
+        f"{told}: the prior holds them for impossible, as a weight or a probability of 0 is under pseudo-counts; start "
+        "above 0"
+    )
+
+
 def _first(
     model: LatentVariableModel, evaluate: Evaluate, parameters: Any, acceleration: Acceleration | None
 ) -> Iteration:
     expectation, objective = evaluate(parameters)
     if not isfinite(objective):
-        raise ParameterError(
-            f"the objective is {objective} at the starting parameters: the prior holds them for impossible, as a "
-            "weight or a probability of 0 is under pseudo-counts; start above 0"
-        )
+        raise ParameterError(_no_start(objective, expectation.log_likelihood))
     return Iteration(
         index=0,
         parameters=parameters,

@@ -318,13 +318,15 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics]):
         """The batch's share of the expected sufficient statistics and of the log-likelihood."""
         posterior, log_likelihood = self.infer(params, batch)
         weights = batch.unit_weights(self.per_group)
+        with np.errstate(over="ignore"):  # the loop refuses infinite sums
+            total, terms = weights @ log_likelihood, weights @ (SMALLEST_TERMS + np.abs(log_likelihood))
         return Expectation(
             statistics=ModelStatistics(
                 self.latent.statistics(posterior, batch),
                 self.family.statistics(batch.without_labels(), posterior, params.emission),
             ),
-            log_likelihood=float(weights @ log_likelihood),
-            magnitude=float(weights @ (SMALLEST_TERMS + np.abs(log_likelihood))),
+            log_likelihood=float(total),
+            magnitude=float(terms),
             weight=float(weights.sum()),
         )
 

@@ -81,12 +81,12 @@ def case(seed: int, number: int) -> Case:
     k = kind.components or int(rng.integers(1, 7 if rng.random() < 0.1 else 2 + min(5, X.shape[0] - 1)))
     options = {"n_components": k, **kind.options(rng), **common(rng, k, kind.names, X)}
     if rng.random() < 0.1:
-        options.update(start_values(rng, name, kind, options, k, X.shape[1]))
+        options.update(start_values(rng, name, kind, options, k, X))
     n = X.shape[0]
     weights = weights_of(rng, n)
     labels = rng.choice([-1, -1, *range(k)], n) if rng.random() < 0.15 and "order" not in options else None
     rows = X[rng.integers(0, n, 4)]
-    X, spoilt = spoil(rng, X) if rng.random() < 0.05 else (X, None)
+    X, spoilt = spoil(rng, X) if rng.random() < 0.05 and kind.column != "text" else (X, None)
     with np.printoptions(threshold=8, precision=3):
         words = " ".join(f"{name} {options} X {type(X).__name__} {X.dtype}{X.shape} spoilt {spoilt}".split())
     return Case(kind.make(**options), X, weights, labels, rows, spoilt, rng.random() < 0.1, words)
@@ -141,8 +141,9 @@ def common(rng: Rng, k: int, names: tuple[str, ...], X: Any) -> dict[str, Any]:
     return {"max_iter": int(rng.choice([0, 1, 5, 40])), **chosen, "random_state": seed}
 
 
-def start_values(rng: Rng, name: str, kind: Kind, options: dict[str, Any], k: int, d: int) -> dict[str, Any]:
+def start_values(rng: Rng, name: str, kind: Kind, options: dict[str, Any], k: int, X: Any) -> dict[str, Any]:
     """Starting values of any size; many are refused, none may break a fit."""
+    d = X.shape[1]
 
     def sizes(*shape: int) -> Any:
         return 10 ** rng.uniform(-8, 8, shape)
@@ -151,7 +152,8 @@ def start_values(rng: Rng, name: str, kind: Kind, options: dict[str, Any], k: in
         factors = rng.normal(size=(k, d, d)) * sizes(k, 1, 1)
         matrices = factors @ np.swapaxes(factors, 1, 2)
         precisions = {"full": matrices, "tied": matrices[0], "diag": sizes(k, d), "spherical": sizes(k)}
-        means = {"means_init": rng.normal(size=(k, d)) * sizes(k, 1)}
+        largest = np.array([np.max(np.abs(x[~np.isnan(x)]), initial=0.0) for x in np.asarray(X, float).T])
+        means = {"means_init": rng.normal(size=(k, d)) * 10 ** rng.uniform(-3, 3, (k, 1)) * largest}
         return means | ({"precisions_init": precisions[options["covariance_type"]]} if rng.random() < 0.5 else {})
     names = [own for own in kind.names if "columns" not in own]
     if not names:

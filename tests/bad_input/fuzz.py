@@ -150,7 +150,8 @@ def _falls(result: Any, watch: Watch) -> Iterator[str]:
     objectives = np.array([objective for _, objective in result.history])
     widest = max(watch.bounds.values(), default=result.expectation.rounding)
     for before, after in pairwise(objectives):
-        bound = watch.bounds.get(before, widest)
+        prior = result.objective != result.log_likelihood
+        bound = watch.bounds.get(before, widest) + prior * 1e-14 * (abs(before) + abs(result.log_likelihood))
         if after < before - bound:
             yield f"the objective fell by {before - after:g} from {before!r}, beyond its rounding {bound:g}"
 

@@ -30,7 +30,7 @@ from .equal_rows import collapse
 from .findings import examine, tell
 from .fits import Plan, best_fit
 from .inputs import Survey, read_table, require_observed, survey
-from .predicting import Predicting, precision
+from .predicting import Predicting, in_precision, precision
 from .starting import METHODS, rough_parameters
 from .starting_values import carried_on, check_init, constrain, same_model
 from .undoing import unchanged_on_error
@@ -253,13 +253,7 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
 
     def _show(self, array: Any) -> Any:
         """An array as a fitted attribute: in the precision of the data, where its numbers fit into that."""
-        exact = np.array(array, dtype=float)
-        if self._dtype == np.float64:
-            return exact
-        with np.errstate(over="ignore"):
-            short = exact.astype(self._dtype)
-        fits = np.all(np.isfinite(short)) and not np.any((short == 0) & (exact != 0))
-        return short if fits else exact
+        return in_precision(np.array(array, dtype=float), self._dtype)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isinf
 from typing import Any
 
 import numpy as np
@@ -41,9 +42,9 @@ class LatentClassAnalysis(FamilyMixture):
             raise DataError(str(error)) from error
         if table.dtype.kind == "c":
             raise DataError("Complex data not supported: categories are text, whole numbers or booleans")
-        columns = [_known(column) for column in table.T]
+        columns = [_known(column, name_of(self, d)) for d, column in enumerate(table.T)]
         if reset:
-            self.categories_ = [_categories(column) for column in columns]
+            self.categories_ = [_categories(column, name_of(self, d)) for d, column in enumerate(columns)]
         codes = [self._codes(column, d) for d, column in enumerate(columns)]
         return np.stack(codes, axis=1)
 
@@ -85,17 +86,22 @@ class LatentClassAnalysis(FamilyMixture):
         return tags
 
 
-def _known(column: Array) -> Array:
+def _known(column: Array, name: str) -> Array:
     """The column as objects, None where an entry is missing."""
     values = column.tolist()
+    infinite = next((row for row, value in enumerate(values) if isinstance(value, float) and isinf(value)), None)
+    if infinite is not None:
+        raise DataError(
+            f"row {infinite}, column {name!r} holds {values[infinite]}: categories are text, whole numbers or booleans"
+        )
     return np.array([None if value is None or value != value else value for value in values] + [None], object)[:-1]
 
 
-def _categories(column: Array) -> Array:
+def _categories(column: Array, name: str) -> Array:
     """The distinct categories in order (mixed kinds by their text)."""
     distinct = {value for value in column if value is not None}
     if not distinct:
-        raise DataError("a column without any category cannot be fitted; drop it")
+        raise DataError(f"column {name!r} has no observed entry, and so no category; drop it")
     try:
         ordered = sorted(distinct)
     except TypeError:

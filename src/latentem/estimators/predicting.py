@@ -70,10 +70,10 @@ class Predicting:
     def score_samples(self, X: Any) -> FloatArray:
         """(n,) log density log p(x) of each row, in natural logarithms."""
         source, rows = self._inferred(X)
-        log_density = np.empty(source.n_rows, precision(source))
+        log_density = np.empty(source.n_rows)
         for batch, _, values in rows:
             log_density[rows_of(batch)] = values
-        return log_density
+        return in_precision(log_density, precision(source))
 
     def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
         """Mean log density of the rows, weighted by `sample_weight`."""
@@ -149,3 +149,13 @@ def rows_of(batch: Batch) -> slice:
 def precision(source: Source) -> Any:
     """float32 for rows in float32, else float64."""
     return np.float32 if isinstance(source, ArraySource) and source.values.dtype == np.float32 else np.float64
+
+
+def in_precision(exact: FloatArray, dtype: Any) -> FloatArray:
+    """The numbers in the precision of the data, where they all fit into that; else as they are."""
+    if dtype == np.float64:
+        return exact
+    with np.errstate(over="ignore"):
+        short = exact.astype(dtype)
+    fits = np.all(np.isfinite(short)) and not np.any((short == 0) & (exact != 0))
+    return short if fits else exact

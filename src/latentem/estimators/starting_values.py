@@ -78,9 +78,10 @@ def carried_on(
             "warm_start goes on from the last fit, but that had another number of components or columns, or another "
             "family or shape of its parameters; fit with warm_start=False first"
         )
-    if not family.admissible(emission):
+    unchanged = same_model(before, model)  # what a fit came to is a start for it, though rounding may blur the floor
+    if not unchanged and not family.admissible(emission):
         emission = lifted(family, emission)
-    if not family.admissible(emission):
+    if not unchanged and not family.admissible(emission):
         raise ParameterError(
             "warm_start goes on from the last fit, but its parameters lie outside what the options now allow (a floor, "
             "or bounds); fit with warm_start=False first"

@@ -49,6 +49,9 @@ class Exponential(ColumnwiseExponential[ExponentialParameters]):
     def score(self, statistics: ColumnStatistics, params: ExponentialParameters) -> FloatArray:
         return np.ravel(statistics.counts - statistics.sums[:, 0] * params.rates)
 
+    def admissible(self, params: ExponentialParameters) -> bool:
+        return bool(np.all(params.rates <= (1 + 1e-9) / SMALLEST_MEAN))
+
     def findings(self, statistics: ColumnStatistics, params: ExponentialParameters) -> list[tuple[int, str]]:
         held = statistics.filled & (params.rates >= (1 - 1e-9) / SMALLEST_MEAN)
         return held_cells(held, "it saw only zeros: its mean is held at its bound of 1e-150")

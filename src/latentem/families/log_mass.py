@@ -25,7 +25,7 @@ _FURTHEST_SOUGHT = 2**16
 _NEGLIGIBLE = -40.0
 _DRAWS = 65
 # Transformed values beyond these lie where densities over- or underflow, and hold no mass that counts.
-_FURTHEST_LOG, _FURTHEST_REAL = 300.0, 1e140
+_FURTHEST_LOG, _FURTHEST_REAL = 690.0, 1e140
 _NEAREST_ONE = 36.0
 
 

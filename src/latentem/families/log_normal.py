@@ -94,7 +94,8 @@ class LogNormal(Family[LogNormalParameters, LogNormalStatistics]):
 
     def sample(self, params: LogNormalParameters, states: Array, rng: np.random.Generator) -> FloatArray:
         logs = self._of_logs().sample(params.of_logs, states, rng)
-        return np.clip(np.exp(np.clip(logs, -690.0, 709.0)), SMALLEST_POSITIVE, None)
+        # Within what `ArraySource` takes back.
+        return np.maximum(np.exp(np.clip(logs, -690.0, 345.0)), SMALLEST_POSITIVE)
 
 
 def _named(params: DiagonalGaussianParameters) -> LogNormalParameters:

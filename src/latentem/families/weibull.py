@@ -14,8 +14,10 @@ from .columnwise import weighted_column_mean
 from .local import ColumnQ, LocalColumnwise, check_range
 
 EULER = float(np.euler_gamma)
-# Larger exponents count as this one: its power times squared shapes and weights that add to 1e150 stays finite.
-LARGEST_EXPONENT = 300.0
+# Larger exponents count as this one, so that sums over columns and rows stay finite.
+LARGEST_EXPONENT = 600.0
+# In derivatives: its power times squared shapes and weights that add to 1e150 stays finite.
+LARGEST_IN_DERIVATIVES = 300.0
 # Scales are held within e^±350, so that their ratio to a value of at most 1e150 does not overflow.
 LARGEST_LOG_SCALE = 350.0
 
@@ -33,7 +35,7 @@ class Weibull(LocalColumnwise[WeibullParameters]):
     """Weibull lifetimes with shape s and scale λ: log p(x) = log s/λ + (s - 1) log x/λ - (x/λ)^s.
 
     The M-step is one step to the peak of a model of Q that agrees with it to second order (`weibull_peak`), or where
-    that does not ascend one Newton step in (log s, log λ).  Log densities below -e^300 are given as about -e^300.
+    that does not ascend one Newton step in (log s, log λ).  Log densities below -e^600 are given as about -e^600.
 
     Attributes
     ----------
@@ -90,7 +92,7 @@ class Weibull(LocalColumnwise[WeibullParameters]):
         shape, scale = params.shapes[k], params.scales[k]
         z = _log_ratio(x, scale)
         t = shape * z
-        w = np.exp(np.minimum(t, LARGEST_EXPONENT))
+        w = np.exp(np.minimum(t, LARGEST_IN_DERIVATIVES))
         cross = shape * (w - 1 + w * t)
         gradient = np.stack([1 + t * (1 - w), shape * (w - 1)], axis=-1)
         curvature = np.stack([t * (1 - w) - t * t * w, cross, cross, -(shape**2) * w], axis=-1)

@@ -65,7 +65,7 @@ def _curved_column(
 ) -> tuple[float, FloatArray]:
     h, usable, flat = first, None, 0
     for _ in range(_ATTEMPTS):
-        with np.errstate(invalid="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             column = (function(_moved(point, i, h)) - function(_moved(point, i, -h))) / (2 * h)
         if not np.all(np.isfinite(column)):
             if usable is not None:
@@ -73,11 +73,11 @@ def _curved_column(
             h *= 0.1
             continue
         usable = (h, column)
-        share = abs(column[i]) * h * h / size if size > 0 else _WANTED
+        share = float(abs(column[i])) * h * h / size if size > 0 else _WANTED
         flat += share <= _SMALLEST**2
         if _SMALLEST <= share <= 10 * _LARGEST or flat > _ATTEMPTS_WHERE_FLAT or h >= _LARGEST_GROWTH * first:
             break
-        h *= min(30.0, max(1e-3, (_WANTED / share) ** 0.5)) if share > 0 else 30.0
+        h *= min(30.0, max(1e-3, (_WANTED / max(share, _SMALLEST**2)) ** 0.5))
     return usable or (first, np.zeros_like(point))
 
 

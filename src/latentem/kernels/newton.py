@@ -26,6 +26,8 @@ _SUFFICIENT = 1e-4
 # So many steps in a row that give less than this share of what the slope promises run along a wall: where the function
 # is not defined beyond, as below a floor under variances.
 _MOST_POOR, _POOR = 4, 1e-3
+# Directions along which a function is all but flat ask for steps of any length; this one is cut anyway.
+_FURTHEST = 1e150
 # While promises fall to less than this share of the last, the Hessian still serves; one that is below the rounding of
 # the function and above this share of the last is rounding itself.
 _FALLING_FAST, _FALLING = 1e-2, 0.25
@@ -224,7 +226,9 @@ def _ascent(slope: FloatArray, hessian: FloatArray) -> FloatArray:
     """|H|⁻¹ ∇f: Newton's step where f is concave, and an ascent everywhere."""
     values, vectors = np.linalg.eigh(hessian)
     steepness = np.maximum(np.abs(values), max(_FLATTEST * np.abs(values).max(), float(np.finfo(float).tiny) * 1e20))
-    return np.asarray(vectors @ ((vectors.T @ slope) / steepness))
+    with np.errstate(over="ignore"):
+        along = (vectors.T @ slope) / steepness
+    return np.asarray(vectors @ np.clip(along, -_FURTHEST, _FURTHEST))
 
 
 def _shortened(step: FloatArray, longest: FloatArray) -> FloatArray:
