@@ -185,10 +185,16 @@ def _was_stopped(result: EMResult) -> bool:
 
 @contextmanager
 def opened(executor: str | Executor | None) -> Iterator[Executor]:
-    """An executor by its name, closed afterwards; one that the user made stays open."""
+    """An executor by its name, closed afterwards; one that the user made stays open.
+
+    BLAS is held to one thread throughout, so that the folds inside need not ask for it again and again.
+    """
+    from .execution.blas import single_threaded_blas
+
     workers = as_executor(executor)
     try:
-        yield workers
+        with single_threaded_blas():
+            yield workers
     finally:
         if workers is not executor and hasattr(workers, "close"):
             workers.close()

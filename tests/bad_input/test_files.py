@@ -123,6 +123,17 @@ def test_a_category_never_seen_ends_prediction_with_its_place(tmp_path: Path) ->
     assert_refused(["predict", model, tmp_path / "new.csv", "--output", out], place, tmp_path)
 
 
+def test_the_command_tells_what_is_odd(tmp_path: Path) -> None:
+    path, out = tmp_path / "data.csv", tmp_path / "m.latentem"
+    write_table(path, {**COLUMNS, "flat": np.full(40, 2.5), "copy": COLUMNS["a"]})
+    result = run(["fit", "gaussian-mixture", path, "-k", "2", "--output", out])
+    said = " ".join(result.stdout.split())
+    assert result.exit_code in (0, 1)
+    assert "column 'flat' is constant (2.5)" in said
+    assert "columns 'a' and 'copy' are equal" in said
+    assert "held by the floor" in " ".join(run(["show", out]).stdout.split())
+
+
 def run(arguments: list[Any]) -> Any:
     result = CliRunner().invoke(main, [str(argument) for argument in arguments])
     assert "Traceback" not in result.output

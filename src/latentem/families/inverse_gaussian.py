@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._typing import Array, FloatArray
+from ..data import LARGEST_MAGNITUDE
 from ..parameters import Parameters, Positive, parameter
 from .columnwise import SMALLEST_POSITIVE, ColumnStatistics, ColumnwiseExponential, held_cells, not_positive
 
@@ -80,7 +81,7 @@ class InverseGaussian(ColumnwiseExponential[InverseGaussianParameters]):
         """μ times a draw with mean 1, the smaller root of Michael, Schucany and Haas (1976) or its reciprocal."""
         relative = (params.shapes / params.means)[states]
         half = 0.5 * rng.standard_normal(relative.shape) ** 2 / relative
-        smaller = 1.0 / (1.0 + half + np.sqrt(half * (2.0 + half)))
+        smaller = 1.0 / (1.0 + half + np.sqrt(half) * np.sqrt(2.0 + half))
         keep = rng.random(relative.shape) * (1.0 + smaller) <= 1.0
         draws = np.where(keep, smaller, 1.0 / smaller)
-        return np.maximum(params.means[states] * draws, SMALLEST_POSITIVE)
+        return np.clip(params.means[states] * draws, SMALLEST_POSITIVE, LARGEST_MAGNITUDE)

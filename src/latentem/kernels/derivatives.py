@@ -73,7 +73,7 @@ def _curved_column(
             h *= 0.1
             continue
         usable = (h, column)
-        share = float(abs(column[i])) * h * h / size if size > 0 else _WANTED
+        share = float(abs(column[i])) * float(h) ** 2 / size if size > 0 else _WANTED
         flat += share <= _SMALLEST**2
         if _SMALLEST <= share <= 10 * _LARGEST or flat > _ATTEMPTS_WHERE_FLAT or h >= _LARGEST_GROWTH * first:
             break

@@ -170,7 +170,7 @@ def floor_eigenvalues(scatter: FloatArray, floor: FloatArray) -> FloatArray:
     In coordinates scaled by the floor's roots the constraint is Σ ⪰ I, and the maximizer keeps the eigenvectors of S
     and lifts its eigenvalues to at least 1.
     """
-    scaled, outer = _in_floor_units(scatter, floor)
+    scaled, outer = _in_floor_units(_consistent(scatter), floor)
     values, vectors = np.linalg.eigh(scaled)
     # Beside eigenvalues beyond 1e16 a variance of zero may come out as any number: the diagonal tells it.
     held = (values[:, 0] < 1.0) | (np.diagonal(scaled, axis1=1, axis2=2) < 1.0).any(axis=1)
@@ -191,6 +191,15 @@ def on_floor(covariances: FloatArray, floor: FloatArray) -> Array:
 def above_floor(covariances: FloatArray, floor: FloatArray) -> bool:
     """Whether Σ ⪰ diag(floor) holds for all, as far as rounding tells."""
     return bool(np.all(np.linalg.eigvalsh(_in_floor_units(covariances, floor)[0])[:, 0] >= 1 - 1e-6))
+
+
+def _consistent(scatter: FloatArray) -> FloatArray:
+    """Scatter with variances of at least 0 and |Sᵢⱼ| ≤ √(Sᵢᵢ Sⱼⱼ), which cancellation may have cost it."""
+    variances = np.maximum(np.diagonal(scatter, axis1=1, axis2=2), 0.0)
+    most = np.sqrt(variances[:, :, None]) * np.sqrt(variances[:, None, :])
+    i = np.arange(scatter.shape[-1])
+    most[:, i, i] = variances
+    return np.clip(scatter, np.where(np.eye(len(i), dtype=bool), most, -most), most)
 
 
 def _in_floor_units(matrices: FloatArray, floor: FloatArray) -> tuple[FloatArray, FloatArray]:
