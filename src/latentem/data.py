@@ -17,6 +17,7 @@ import numpy as np
 
 from ._typing import Array, FloatArray
 from .errors import DataError
+from .layout import Layout
 
 T = TypeVar("T")
 
@@ -51,6 +52,10 @@ class Batch:
         Whether `values` may hold NaN.
     covariates : (n, P) or None
         Columns that the model conditions on.
+    layout : Layout or None
+        What the columns of a row stand for; None: a row is a vector.
+    rows : (n,) int or None
+        Numbers of the rows in the data as the user gave them, where they were put in another order.
     memo : dict
         Results that depend on the values alone, see `once`.
     """
@@ -62,6 +67,8 @@ class Batch:
     first_row: int = 0
     missing: bool = False
     covariates: FloatArray | None = None
+    layout: Layout | None = None
+    rows: Array | None = None
     memo: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def once(self, key: Hashable, compute: Callable[[], T]) -> T:
@@ -112,7 +119,7 @@ class Batch:
         by_group = weights[self.group_offsets[:-1]]
         wrong = np.flatnonzero(np.repeat(by_group, self.group_lengths) != weights)
         if len(wrong):
-            row = self.first_row + int(wrong[0])
+            row = self.row_of_unit(int(wrong[0]), per_group=False)
             raise DataError(f"the rows of a group must have one weight, that of the group; row {row} differs")
         return by_group
 
@@ -126,11 +133,12 @@ class Batch:
 
     def columns(self, index: Array) -> Batch:
         """The batch with only some of the columns."""
-        return replace(self, values=np.ascontiguousarray(self.values[:, index]), memo={})
+        return replace(self, values=np.ascontiguousarray(self.values[:, index]), layout=None, memo={})
 
     def row_of_unit(self, unit: int, per_group: bool) -> int:
         """Number in the whole data of a unit's first row."""
-        return self.first_row + int(self.group_offsets[unit] if per_group else unit)
+        row = int(self.group_offsets[unit] if per_group else unit)
+        return self.first_row + row if self.rows is None else int(self.rows[row])
 
 
 class Source(ABC):
@@ -160,6 +168,11 @@ class Source(ABC):
         """Whether any entry may be NaN."""
         return False
 
+    @property
+    def layout(self) -> Layout:
+        """What the columns of a row stand for: by default, for the entries of a vector."""
+        return Layout.vector(self.n_columns)
+
     def __iter__(self) -> Iterator[Batch]:
         return (self.read(chunk) for chunk in self.chunks)
 
@@ -181,6 +194,10 @@ class ArraySource(Source):
         Rows in a chunk (at least one group); see `default_chunk_rows`.
     names : sequence of str, optional
         Column names.
+    layout : Layout, optional
+        What the columns of a row stand for; a vector unless given.
+    rows : (n,) int, optional
+        Numbers by which messages call the rows, where they were put in another order.
 
     Raises
     ------
@@ -199,6 +216,8 @@ class ArraySource(Source):
         covariates: Any = None,
         chunk_rows: int | None = None,
         names: Sequence[str] | None = None,
+        layout: Layout | None = None,
+        rows: Array | None = None,
     ) -> None:
         if isinstance(values, np.ma.MaskedArray) and np.any(values.mask):
             raise DataError("some values are masked; pass values.astype(float).filled(np.nan) to have them missing")
@@ -211,6 +230,7 @@ class ArraySource(Source):
         self.names = tuple(names) if names is not None else tuple(f"x{j}" for j in range(d))
         if len(self.names) != d:
             raise DataError(f"expected {d} column names, got {len(self.names)}")
+        self._layout, self.rows = layout, rows
         self.weights = None if weights is None else check_weights(weights, n)
         self.labels = None if labels is None else check_labels(labels, n)
         self.covariates = None if covariates is None else _check_covariates(covariates, n)
@@ -230,6 +250,10 @@ class ArraySource(Source):
     def missing(self) -> bool:
         return self._missing
 
+    @property
+    def layout(self) -> Layout:
+        return Layout.vector(self.n_columns) if self._layout is None else self._layout
+
     @cached_property
     def chunks(self) -> list[tuple[int, int]]:
         if self.offsets is None:
@@ -248,6 +272,8 @@ class ArraySource(Source):
             first_row=chunk[0],
             missing=self._missing,
             covariates=None if self.covariates is None else self.covariates[rows],
+            layout=self._layout,
+            rows=None if self.rows is None else self.rows[rows],
         )
 
     def _scan(self) -> bool:

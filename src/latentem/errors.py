@@ -22,6 +22,10 @@ class ModelFileError(LatentemError):
     """A model file is cut off, of another version, or was altered."""
 
 
+class ModelSourceWarning(UserWarning):
+    """A declared model is loaded whose functions no longer have the source that the file was written with."""
+
+
 def name_columns(message: str, names: Sequence[object]) -> str:
     """A message with the names of columns in place of their numbers.
 

@@ -7,7 +7,7 @@ with one component is itself a family, so models nest.  No code anywhere is writ
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -184,6 +184,45 @@ class Latent(ABC, Generic[P, S]):
         return gradient(lambda v: self.expected_log_density(statistics, params.unflatten(v)), params.flatten())
 
 
+# Adds the shares of the chunks of the data: what an executor does for one source.
+Fold: TypeAlias = Callable[[Callable[[Batch], Any]], Any]
+
+
+class Model(ABC):
+    """What the loop asks of a model: the two steps, and the objective."""
+
+    def conform(self, params: Any) -> Any:
+        """The parameters as the model's options want them: where a fit starts."""
+        return params
+
+    @abstractmethod
+    def e_step(self, params: Any, batch: Batch) -> Expectation:
+        """The batch's share of the expected sufficient statistics and of the log-likelihood."""
+
+    @abstractmethod
+    def m_step(self, statistics: Any, params: Any, fold: Fold | None = None) -> Any:
+        """argmax_θ of Q plus the log prior; a model whose statistics do not tell Q may fold over the data again."""
+
+    def check(self, batch: Batch) -> None:  # noqa: B027 - a model may take any numbers
+        """Raise `DataError`, naming row and column, where a value lies outside the support."""
+
+    def log_prior(self, params: Any) -> float:
+        """The log prior up to a constant."""
+        return 0.0
+
+    def admissible(self, params: Any) -> bool:
+        """Whether the parameters respect what the M-step imposes beyond their domains."""
+        return True
+
+    @abstractmethod
+    def objective_score(self, statistics: Any, params: Any) -> FloatArray:
+        """The gradient of the objective at `params` in unconstrained coordinates, from the statistics there."""
+
+    def told(self, statistics: Any, params: Any) -> list[tuple[int | None, str, str]]:
+        """What a user should know of these estimates: (component, code, sentence)."""
+        return []
+
+
 @dataclass(frozen=True)
 class ModelParameters(Parameters):
     """Parameters of a latent beside those of its emission."""
@@ -250,7 +289,7 @@ class Prior:
 
 
 @dataclass(frozen=True)
-class LatentVariableModel(Family[ModelParameters, ModelStatistics]):
+class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
     """A latent joined with an emission: log p(x; θ) = log Σ_z p(z; θ) p(x | z; θ).
 
     As a family it has one component, whose density is the model's marginal likelihood.
@@ -330,7 +369,9 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics]):
             weight=float(weights.sum()),
         )
 
-    def m_step(self, statistics: ModelStatistics, params: ModelParameters) -> ModelParameters:
+    def m_step(
+        self, statistics: ModelStatistics, params: ModelParameters, fold: Fold | None = None
+    ) -> ModelParameters:
         """argmax_θ of Q plus the log prior."""
         complete = self.with_prior(statistics, params)
         return ModelParameters(
@@ -355,6 +396,14 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics]):
             total += float(np.sum(self.family.log_density(pseudo, params.emission) @ weights))
         counts = self.latent.pseudo_statistics(self.prior.concentration)
         return total + self.latent.expected_log_density(counts, params.latent)
+
+    def objective_score(self, statistics: ModelStatistics, params: ModelParameters) -> FloatArray:
+        """By Fisher's identity the gradient of Q at θ, the prior's pseudo-observations counted in."""
+        return self.score(self.with_prior(statistics, params), params)
+
+    def told(self, statistics: ModelStatistics, params: ModelParameters) -> list[tuple[int | None, str, str]]:
+        found = self.family.findings(statistics.emission, params.emission)
+        return [(k, "floor", f"component {k}: {text}") for k, text in found]
 
     def with_prior(self, statistics: ModelStatistics, params: ModelParameters) -> ModelStatistics:
         """The statistics and the pseudo-statistics of the prior together."""
@@ -465,7 +514,7 @@ def _impossible(log_likelihood: FloatArray, batch: Batch, per_group: bool) -> La
     )
 
 
-def check_source(model: Family[Any, Any], source: Source) -> None:
+def check_source(model: Family[Any, Any] | Model, source: Source) -> None:
     """One pass over the data that raises where a row lies outside the model's support, and likewise for its prior."""
     if isinstance(model, LatentVariableModel):
         model.prior.check(model.family, source.n_columns)
@@ -473,7 +522,7 @@ def check_source(model: Family[Any, Any], source: Source) -> None:
         check_batch(model, batch, source.names)
 
 
-def check_batch(model: Family[Any, Any], batch: Batch, names: Sequence[str]) -> None:
+def check_batch(model: Family[Any, Any] | Model, batch: Batch, names: Sequence[str]) -> None:
     """Raise where a row lies outside the model's support, with its column by name."""
     try:
         model.check(batch)

@@ -14,9 +14,13 @@ class Status(Enum):
     """Why a fit stopped.  Only `CONVERGED` claims convergence."""
 
     CONVERGED = "converged: the estimated remaining gain of the objective is within the tolerance"
-    ROUNDING = "converged: two steps in a row changed the objective by no more than its rounding error"
+    ROUNDING = "converged: two steps in a row changed the objective by no more than its numerical error"
     MAX_ITER = "stopped at the iteration limit before convergence; raise max_iter or tol, or use an acceleration"
     STALLED = "stopped: no step raised the objective, though the steps are not yet small; see the findings"
+    COARSE = "not converged: integrals over z are too coarse to tell the objective's gains; see the findings"
+    SLOPE = "not converged: no step raised the objective, but its slope is not zero; see the findings"
+    UNBOUNDED = "not converged: the likelihood grows without bound towards these parameters; see the findings"
+    STOCHASTIC = "stopped: the averaged parameters move by less than their simulation error, and that is small"
     INTERRUPTED = "interrupted by the user; the parameters are the best so far"
     STOPPED = "stopped early by a callback; the parameters are the best so far"
 
@@ -33,6 +37,7 @@ class Step(Enum):
     ACCELERATED = "accelerated step"
     REJECTED = "EM step after a rejected proposal"
     DAMPED = "damped EM step"
+    STOCHASTIC = "stochastic approximation step"
     NONE = "no step: nothing raised the objective"
 
 
@@ -97,7 +102,7 @@ class Finding:
     component: int | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EMResult:
     """What a fit returns.
 
@@ -135,6 +140,13 @@ class EMResult:
     expectation: Any
     n_rows: int
 
+    def __repr__(self) -> str:
+        told = "".join(f"\n  {finding.code}: {finding.message}" for finding in self.findings)
+        return (
+            f"EMResult({self.status.value}\n  log-likelihood {self.log_likelihood:.10g} after {self.n_iter} passes "
+            f"over {self.n_rows} rows; {self.n_parameters} free parameters{told})"
+        )
+
     @property
     def converged(self) -> bool:
         return self.status.converged
@@ -143,6 +155,14 @@ class EMResult:
     def n_parameters(self) -> int:
         """Free parameters."""
         return int(self.parameters.n_free)
+
+    def posterior(self, x: Any, **columns: Any) -> Any:
+        """p(z | x; θ) of new data at the fitted parameters, for a declared model; see `DeclaredModel.posterior`."""
+        return self.model.posterior(self.parameters, x, **columns)
+
+    def explain(self) -> Any:
+        """Which E-step and M-step a declared model got for these data; see `DeclaredModel.explain`."""
+        return self.model.explain(parameters=self.parameters)
 
     @property
     def aic(self) -> float:

@@ -83,17 +83,20 @@ class Expectation(Statistics):
         `log_likelihood` goes.
     weight : float
         Σₙ wₙ.
+    noise : float
+        By how much quadrature or simulation may let `log_likelihood` jump between neighbouring θ; 0 where it is exact.
     """
 
     statistics: Any
     log_likelihood: float
     magnitude: float
     weight: float
+    noise: float = 0.0
 
     @property
     def rounding(self) -> float:
-        """A bound on the rounding error of `log_likelihood` (a modest multiple of ε)."""
-        return float(32 * np.finfo(float).eps * self.magnitude)
+        """A bound on the numerical error of `log_likelihood`: of rounding (a modest multiple of ε), and its noise."""
+        return float(32 * np.finfo(float).eps * self.magnitude + self.noise)
 
 
 def _values(statistics: Statistics) -> list[Any]:

@@ -1,134 +1,25 @@
-"""Parameters and their domains: coordinates there and back, free counts, membership."""
+"""Parameters: one vector of coordinates there and back, names, membership."""
 
+import pickle
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pytest
 
-from latentem import parameters as module
+from latentem import domains, parameters as module
 from latentem.errors import ParameterError
-from latentem.parameters import (
-    Interval,
-    Parameters,
-    Positive,
-    PositiveDefinite,
-    Real,
-    Simplex,
-    UnitInterval,
-    parameter,
-)
-
-RNG = np.random.default_rng(0)
-ROOTS = RNG.normal(size=(3, 4, 4))
-MATRICES = ROOTS @ np.swapaxes(ROOTS, 1, 2) + np.eye(4)
-TINY, HUGE = np.finfo(float).tiny, 1e300
-
-# A domain, values in it (the extremes among them), values outside of it.
-CASES = {
-    "real": (Real(), [np.array([[1.0, -2.5], [0.0, 1e300]]), np.array(3.0), np.empty((0, 2))], [[np.nan], [np.inf]]),
-    "positive": (Positive(), [np.array([1.0, TINY, HUGE, 1.7e308])], [[0.0], [-1.0], [np.nan], [np.inf]]),
-    "unit": (UnitInterval(), [np.array([0.5, 0.0, 1.0, 1e-290, 1 - 1e-16])], [[-1e-9], [1.1], [np.nan]]),
-    "interval": (Interval(-2.0, 6.0), [np.array([-2.0, 6.0, 0.0, 5.9])], [[-2.1], [6.1], [np.nan]]),
-    "simplex": (
-        Simplex(),
-        [RNG.dirichlet(np.ones(4), size=3), np.array([1.0])],
-        [[0.5, 0.6], [1.5, -0.5], [np.nan, 1]],
-    ),
-    "positive definite": (
-        PositiveDefinite(),
-        [MATRICES, np.eye(1)],
-        [-np.eye(2), [[1.0, 2], [2, 1]], [[1.0, 0.5], [0, 1]]],
-    ),
-}
-VALUES = [(name, value) for name, (_, inside, _) in CASES.items() for value in inside]
+from latentem.parameters import Interval, Parameters, Positive, PositiveDefinite, Real, Simplex, parameter
 
 
-def test_every_domain_is_here():
-    kinds = {kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, module.Domain)}
-    concrete = {kind for kind in kinds if not kind.__abstractmethods__ and not kind.__name__.startswith("_")}
-    assert concrete == {type(domain) for domain, _, _ in CASES.values()}
+def test_families_find_the_domains_beside_parameter():
+    public = {name for name, value in vars(domains).items() if _is_domain(value)} | {"UnitInterval"}
+    assert public - {"Fixed", "Tied"} == {name for name in vars(module) if name in public}
+    assert all(getattr(module, name) is getattr(domains, name) for name in public - {"Fixed", "Tied"})
 
 
-@pytest.mark.parametrize(("name", "value"), VALUES)
-def test_there_and_back(name, value):
-    domain = CASES[name][0]
-    vector = domain.flatten(value)
-    assert vector.shape == (domain.n_free(value.shape),)
-    assert np.all(np.isfinite(vector))
-    back = domain.unflatten(vector, value.shape)
-    assert back.shape == value.shape
-    np.testing.assert_allclose(back, value, rtol=1e-12, atol=0)
-    assert domain.contains(value)
-    assert domain.contains(back)
-
-
-@pytest.mark.parametrize(("name", "value"), VALUES)
-def test_coordinates_are_free(name, value):
-    """Any vector is a value, and goes back to the same vector where no end is near."""
-    domain = CASES[name][0]
-    shape = (domain.n_free(value.shape),)
-    for vector in RNG.normal(scale=2, size=(5, *shape)):
-        moved = domain.unflatten(vector, value.shape)
-        assert domain.contains(moved)
-        np.testing.assert_allclose(domain.flatten(moved), vector, rtol=1e-6, atol=1e-8)
-
-
-@pytest.mark.parametrize("size", [1e2, 1e4, 1e300])
-@pytest.mark.parametrize(("name", "value"), VALUES)
-def test_far_coordinates_give_no_nan(name, value, size):
-    domain = CASES[name][0]
-    for sign in (1, -1):
-        vector = np.full(domain.n_free(value.shape), sign * size)
-        with np.errstate(over="ignore", invalid="ignore"):
-            moved = domain.unflatten(vector, value.shape)
-        assert name == "positive definite" or np.all(np.isfinite(moved))
-        if name in ("unit", "interval", "simplex", "positive"):
-            assert domain.contains(moved)
-
-
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, case in CASES.items() for value in case[2]])
-def test_what_lies_outside_is_not_contained(name, value):
-    assert not CASES[name][0].contains(np.array(value))
-
-
-@pytest.mark.parametrize(
-    "value",
-    [[0.2, 0.8, 0.0], [0.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0], [0.3, 0.0, 0.7], [1e-280, 1.0, 0.0]],
-)
-def test_zeros_of_a_simplex_come_back_as_zeros(value):
-    value = np.array([value])
-    back = Simplex().unflatten(Simplex().flatten(value), value.shape)
-    assert np.array_equal(back == 0, value == 0)
-    np.testing.assert_allclose(back, value, rtol=1e-12, atol=0)
-
-
-@pytest.mark.parametrize("zero", [0, 1, 2])
-def test_no_extrapolation_opens_a_transition_that_is_forbidden(zero):
-    before, after = RNG.dirichlet(np.ones(3), size=2)
-    before[zero] = after[zero] = 0
-    here, there = (Simplex().flatten(p / p.sum()) for p in (before, after))
-    for step in (0.5, 4.0, -3.0):
-        assert Simplex().unflatten(here + step * (there - here), (3,))[zero] == 0
-
-
-@pytest.mark.parametrize("scale", [1e-300, 1e-20, 1e20, 1e300])
-def test_covariances_of_any_scale_survive(scale):
-    value = MATRICES * scale
-    domain = PositiveDefinite()
-    np.testing.assert_allclose(domain.unflatten(domain.flatten(value), value.shape), value, rtol=1e-10)
-    assert domain.contains(value)
-
-
-def test_a_matrix_that_is_not_symmetric_is_told_at_any_scale():
-    assert not PositiveDefinite().contains(1e-20 * np.array([[1.0, 0.3], [0.1, 1.0]]))
-
-
-def test_free_counts_are_those_of_the_textbook():
-    assert Simplex().n_free((3, 4)) == 9
-    assert PositiveDefinite().n_free((2, 3, 3)) == 12
-    assert Positive().n_free((2, 3)) == 6
-    assert Real().n_free(()) == 1
+def _is_domain(value):
+    return isinstance(value, type) and issubclass(value, domains.Domain) and value.__name__[0] != "_"
 
 
 @dataclass(frozen=True)
@@ -181,3 +72,63 @@ def test_flattening_leaves_the_parameters_as_they_were():
     vector = params.flatten()
     vector[:] = 7
     assert params.inner.scales.tolist() == [1, 2]
+
+
+def test_coordinates_have_dotted_names():
+    assert nested().coordinate_names() == [
+        "log weights[0]/weights[2]",
+        "log weights[1]/weights[2]",
+        "log inner.scales[0]",
+        "log inner.scales[1]",
+        "log several.0.scales[0]",
+        "log several.1.scales[0]",
+    ]
+
+
+@dataclass(frozen=True)
+class Declared(Parameters):
+    """Domains with shapes, of which some entries are held or equal."""
+
+    means: Any = parameter(Real(2, 2).tied(axis=0))
+    scales: Any = parameter(Positive(3).fixed([np.nan, 1.0, np.nan]))
+    spread: Any = parameter(PositiveDefinite(2))
+    share: Any = parameter(Interval(-1.0, 1.0))
+
+
+def declared():
+    return Declared(np.array([[1.0, 2.0], [1.0, 2.0]]), np.array([2.0, 1.0, 3.0]), np.eye(2), np.array(0.5))
+
+
+def test_what_is_held_or_equal_stays_so_wherever_the_vector_goes():
+    params = declared()
+    assert params.check() is params
+    assert params.n_free == len(params.flatten()) == len(params.coordinate_names()) == 2 + 2 + 3 + 1
+    moved = params.unflatten(params.flatten() + np.linspace(-1, 1, 8)).check()
+    assert moved.scales[1] == 1.0 and moved.scales[0] != 2.0
+    assert np.array_equal(moved.means[0], moved.means[1]) and not np.array_equal(moved.means, params.means)
+
+
+def test_a_value_that_is_not_the_fixed_one_is_named():
+    params = declared()
+    wrong = Declared(params.means, np.array([2.0, 1.5, 3.0]), params.spread, params.share)
+    with pytest.raises(ParameterError, match=r"scales must lie in Positive\(3\)\.fixed\(\[nan, 1\.0, nan\]\), got"):
+        wrong.check()
+
+
+@dataclass(frozen=True)
+class Halved(Inner):
+    """A record that flattens in a way of its own."""
+
+    @property
+    def n_free(self):
+        return 1
+
+
+def test_coordinates_of_a_record_that_flattens_in_a_way_of_its_own_are_numbered():
+    assert Halved(np.ones(2)).coordinate_names() == ["Halved (coordinate 0)"]
+    assert Outer(np.ones(1), Halved(np.ones(2))).coordinate_names() == ["inner (coordinate 0)"]
+
+
+def test_parameters_survive_pickling():
+    back = pickle.loads(pickle.dumps(declared()))
+    np.testing.assert_array_equal(back.flatten(), declared().flatten())

@@ -123,7 +123,7 @@ def _n_components(family: AnyFamily, params: Any, value: float) -> int:
 
 
 @dataclass(frozen=True)
-class _Line:
+class Line:
     """Coordinates y in which the support is the real line: x = from_line(y), log |dx/dy| = log_slope(y)."""
 
     to_line: Callable[[Any], Any]
@@ -132,20 +132,15 @@ class _Line:
     furthest: float
 
 
-_REAL = _Line(lambda x: x, lambda y: y, np.zeros_like, _FURTHEST_REAL)
-_POSITIVE = _Line(np.log, np.exp, lambda y: y, _FURTHEST_LOG)
-_UNIT = _Line(logit, lambda y: 1 / (1 + np.exp(-y)), lambda y: -np.logaddexp(0, y) - np.logaddexp(0, -y), _FURTHEST_LOG)
+_REAL = Line(lambda x: x, lambda y: y, np.zeros_like, _FURTHEST_REAL)
+_POSITIVE = Line(np.log, np.exp, lambda y: y, _FURTHEST_LOG)
+_UNIT = Line(logit, lambda y: 1 / (1 + np.exp(-y)), lambda y: -np.logaddexp(0, y) - np.logaddexp(0, -y), _FURTHEST_LOG)
 
 
 def _continuous(family: AnyFamily, params: Any, low: float | None, high: float | None) -> FloatArray:
     """By quadrature in y = m + s sinh v, where m and s say where a component's mass is."""
-    if not takes(family, 0.5):
-        raise ParameterError(
-            f"{type(family).__name__} holds neither whole numbers from 0 (its `discrete` is False) nor an interval of "
-            "real numbers with 0.5 in it; it cannot be truncated"
-        )
-    line = _REAL if takes(family, -1.0) else _POSITIVE if takes(family, 2.0) else _UNIT
-    first, last = _ends(line, low, high)
+    line = line_of(family)
+    first, last = ends_on(line, low, high)
     components = range(_n_components(family, params, 0.5))
     inside = np.array([_one(family, params, k, line, first, last) for k in components])
     if line is not _UNIT or last < _NEAREST_ONE:
@@ -154,7 +149,17 @@ def _continuous(family: AnyFamily, params: Any, low: float | None, high: float |
     return np.where(below < np.log(0.9), np.log1p(-np.exp(np.minimum(below, -0.1))), inside)
 
 
-def _ends(line: _Line, low: float | None, high: float | None) -> tuple[float, float]:
+def line_of(family: AnyFamily) -> Line:
+    """The real line, the positive numbers or the unit interval, whichever is the family's support."""
+    if not takes(family, 0.5):
+        raise ParameterError(
+            f"{type(family).__name__} holds neither whole numbers from 0 (its `discrete` is False) nor an interval of "
+            "real numbers with 0.5 in it; it cannot be truncated"
+        )
+    return _REAL if takes(family, -1.0) else _POSITIVE if takes(family, 2.0) else _UNIT
+
+
+def ends_on(line: Line, low: float | None, high: float | None) -> tuple[float, float]:
     """The bounds on the line; those beyond the support leave the side open.
 
     Doubles cannot come nearer to 1 than ε/2, so there the line of the unit interval ends early.
@@ -167,8 +172,8 @@ def _ends(line: _Line, low: float | None, high: float | None) -> tuple[float, fl
     return max(float(first), -line.furthest), min(float(last), furthest)
 
 
-def _one(family: AnyFamily, params: Any, k: int, line: _Line, first: float, last: float) -> float:
-    centre, spread = _location(family, params, k, line)
+def _one(family: AnyFamily, params: Any, k: int, line: Line, first: float, last: float) -> float:
+    centre, spread = location(family, params, k, line)
 
     def log_integrand(v: FloatArray) -> FloatArray:
         y = centre + spread * np.sinh(v)
@@ -181,7 +186,7 @@ def _one(family: AnyFamily, params: Any, k: int, line: _Line, first: float, last
     return log_integral(log_integrand, _edges(float(ends[0]), float(ends[1])))
 
 
-def _location(family: AnyFamily, params: Any, k: int, line: _Line) -> tuple[float, float]:
+def location(family: AnyFamily, params: Any, k: int, line: Line) -> tuple[float, float]:
     """Median and half the distance of the quartiles of a few draws, on the line; the same draws for the same θ."""
     with np.errstate(all="ignore"):
         draws = family.sample(params, np.full(_DRAWS, k), np.random.default_rng(0))[:, 0]

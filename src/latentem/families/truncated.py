@@ -18,11 +18,10 @@ from .columnwise import check_support
 from .composite import AnyFamily, demand_rows
 from .log_mass import log_mass
 from .numeric_step import numeric_m_step
+from .rare_draws import draw_rare
 
-_ROUNDS = 10_000
-# Below this log probability between the bounds, whole numbers are drawn from a table of their probabilities.
-_RARE = -4.6
-_BLOCK, _MOST_TERMS, _LEFT_OUT = 64, 2**22, 1e-12
+# Below this log probability between the bounds, draws are not made by rejection.
+_RARE, _ROUNDS = -4.6, 10_000
 
 
 @dataclass(frozen=True)
@@ -132,32 +131,18 @@ class Truncated(Family[TruncatedParameters, TruncatedStatistics]):
         check_support(batch, self._outside, f"Truncated takes values from {bounds}; remove the row or move the bound")
 
     def sample(self, params: TruncatedParameters, states: Array, rng: np.random.Generator) -> FloatArray:
-        """Draws of the family, drawn again until they lie within the bounds; whole numbers of which few would do so
-        are drawn by their probabilities."""
-        draws = self.family.sample(params.base, states, rng)
-        rare = self.log_mass(params) < _RARE if self.discrete else np.zeros(int(states.max(initial=0)) + 1, bool)
-        for k in np.unique(states[rare[states]]):
-            draws[states == k, 0] = self._enumerated(params, int(k), int(np.sum(states == k)), rng)
+        """Draws of the family, drawn again until they lie within the bounds, or those that few would reach directly."""
+        draws, rare = self.family.sample(params.base, states, rng), self.log_mass(params) < _RARE
         for _ in range(_ROUNDS):
-            again = np.flatnonzero(self._outside(draws)[:, 0])
+            again = np.flatnonzero(self._outside(draws)[:, 0] & ~rare[states])
             if not len(again):
-                return draws
+                break
             draws[again] = self.family.sample(params.base, states[again], rng)
-        raise ParameterError(
-            f"component {states[again[0]]} has log probability {self.log_mass(params)[states[again[0]]]:.3g} between "
-            "the bounds: too little to draw from it by rejection"
-        )
-
-    def _enumerated(self, params: TruncatedParameters, k: int, size: int, rng: np.random.Generator) -> FloatArray:
-        """Draws of one component by the probabilities of the whole numbers within the bounds."""
-        first = max(0, int(np.ceil(self.low or 0.0)))
-        stop, furthest = first + _BLOCK, np.inf if self.high is None else np.floor(self.high) + 1
-        while True:
-            grid = np.arange(first, min(stop, furthest))
-            p = np.exp(self.log_density(Batch(grid[:, None]), params)[k])
-            if p.sum() > 1 - _LEFT_OUT or stop >= furthest or len(grid) > _MOST_TERMS:
-                return np.asarray(rng.choice(grid, size, p=p / p.sum()))
-            stop = first + 4 * len(grid)
+        left = self._outside(draws)[:, 0]
+        for k in np.unique(states[left]):
+            own = left & (states == k)
+            draws[own, 0] = draw_rare(self.family, params.base, int(k), self.low, self.high, int(own.sum()), rng)
+        return draws
 
     def _outside(self, x: FloatArray) -> Array:
         below = x < self.low if self.low is not None else np.zeros(x.shape, bool)

@@ -1,0 +1,133 @@
+"""Whatever the user has as a `Source`: arrays alone or by name, tables, frames, files; rows of a group put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from ._typing import Array, FloatArray
+from .data import ArraySource, Source
+from .errors import DataError, ParameterError
+from .layout import Layout, is_named_tuple, pack
+
+
+@dataclass(frozen=True)
+class Grouping:
+    """Which rows form a group.
+
+    Attributes
+    ----------
+    column : str or None
+        A column of the data.
+    whole : bool
+        Whether rows of which nobody says anything form one group together (a sequence), rather than one each.
+    """
+
+    column: str | None = None
+    whole: bool = False
+
+
+def as_source(
+    data: Any, *, groups: Any = None, lengths: Any = None, grouping: Grouping | None = None, **columns: Any
+) -> Source:
+    """The data as a `Source`; columns beside them belong to arrays and tables only.
+
+    Parameters
+    ----------
+    data : Source, array, sparse matrix, mapping or named tuple of arrays, frame, `io.Table`, or path
+    groups : (n,), or the name of a column
+        Equal for the rows of a group, which need not be adjacent.
+    lengths : sequence of int
+        Lengths of groups of adjacent rows.
+    grouping : Grouping, optional
+        What the model wants; None: a model that is not declared by its density.
+    **columns : arrays
+        `sample_weight` and `labels`, one entry for each row.
+    """
+    given = {
+        {"sample_weight": "weights"}.get(name, name): value for name, value in columns.items() if value is not None
+    }
+    if isinstance(data, Source):
+        if given or groups is not None or lengths is not None:
+            named = [*given, *(["groups"] if groups is not None else []), *(["lengths"] if lengths is not None else [])]
+            raise ParameterError(f"{', '.join(named)}: give them to the source itself")
+        return data
+    values, layout = _values(data, grouping)
+    options = {"names": layout.names, "layout": layout, **given}
+    if groups is not None and lengths is not None:
+        raise ParameterError("groups and lengths say the same thing; give one of them")
+    column = groups if isinstance(groups, str) else None if grouping is None else grouping.column
+    if lengths is not None or (groups is None and column is None):
+        if lengths is None and grouping is not None and grouping.whole:
+            lengths = [len(values)]
+        return ArraySource(values, lengths=lengths, **options)
+    keys = _column(values, layout, column) if groups is None or isinstance(groups, str) else _keys(groups, len(values))
+    return _grouped(values, keys, options)
+
+
+def _values(data: Any, grouping: Grouping | None) -> tuple[Any, Layout]:
+    if isinstance(data, Mapping) or is_named_tuple(data):
+        return pack(data)
+    if has_names(data):
+        from .io.tables import read_table
+
+        table = read_table(data) if grouping is None else read_table(data, categories="text")
+        return table.values, Layout.table(table.names, table.whole, table.levels)
+    if hasattr(data, "tocsr"):
+        matrix = data.tocsr()
+        return matrix, Layout.vector(matrix.shape[1])
+    if isinstance(data, np.ma.MaskedArray) and np.any(data.mask):
+        raise DataError("some values are masked; pass values.astype(float).filled(np.nan) to have them missing")
+    try:
+        values = np.asarray(data)
+    except ValueError as error:
+        raise DataError(
+            "expected rows of equal length, got a nested list with unequal ones; for sequences give all rows one after "
+            "the other, and lengths=[…]"
+        ) from error
+    if grouping is None:
+        values = values[:, None] if values.ndim == 1 else values
+        return values, Layout.vector(values.shape[1] if values.ndim == 2 else 0)
+    return pack(data)
+
+
+def has_names(data: Any) -> bool:
+    """Whether the data are the path of a file, a frame, or a table: something with names of columns."""
+    from .io.tables import Table
+
+    frame = hasattr(type(data), "columns") or hasattr(type(data), "schema")
+    return frame or isinstance(data, str | PathLike | Table)
+
+
+def _column(values: FloatArray, layout: Layout, name: str | None) -> Array:
+    if name not in layout.names:
+        raise DataError(f"there is no column {name!r} to group by; x has {', '.join(map(repr, layout.names))}")
+    return np.asarray(values[:, layout.names.index(name)])
+
+
+def _keys(groups: Any, n: int) -> Array:
+    keys = np.asarray(groups)
+    if keys.shape != (n,):
+        raise DataError(f"groups must have one entry for each of the {n} rows, got shape {keys.shape}")
+    return keys
+
+
+def _grouped(values: Any, keys: Array, options: dict[str, Any]) -> ArraySource:
+    """Rows of a group put together, groups in the order in which they first appear, rows in theirs."""
+    if keys.dtype.kind == "f" and np.isnan(keys).any():
+        raise DataError(f"row {int(np.flatnonzero(np.isnan(keys))[0])} belongs to no group: its key is missing")
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), int)
+    rank[np.argsort(first)] = np.arange(len(first))
+    order = np.argsort(rank[group], kind="stable")
+    lengths = np.bincount(rank[group])
+    aligned: dict[str, Any] = {
+        name: np.asarray(options[name])[order] if len(np.asarray(options[name])) == len(order) else options[name]
+        for name in ("weights", "labels")
+        if name in options
+    }
+    return ArraySource(values[order], lengths=lengths, rows=order, **(options | aligned))
