@@ -12,11 +12,23 @@ from . import (
 )
 from .acceleration import Squarem as Squarem
 from .data import ArraySource as ArraySource, Batch as Batch, Source as Source
+from .domains import (
+    Correlation as Correlation,
+    Interval as Interval,
+    LowerTriangular as LowerTriangular,
+    Ordered as Ordered,
+    Positive as Positive,
+    PositiveDefinite as PositiveDefinite,
+    Real as Real,
+    Simplex as Simplex,
+    UnitInterval as UnitInterval,
+)
 from .em import Acceleration as Acceleration, Executor as Executor, iterate as iterate, run as run
 from .errors import (
     DataError as DataError,
     LatentemError as LatentemError,
     ModelFileError as ModelFileError,
+    ModelSourceWarning as ModelSourceWarning,
     ParameterError as ParameterError,
 )
 from .estimators import (
@@ -49,7 +61,14 @@ from .io import (
     save as save,
     write_table as write_table,
 )
-from .latents import Categorical as Categorical, MarkovChain as MarkovChain
+from .latents import (
+    Bernoulli as Bernoulli,
+    Categorical as Categorical,
+    Continuous as Continuous,
+    Integers as Integers,
+    MarkovChain as MarkovChain,
+    Normal as Normal,
+)
 from .model import (
     Family as Family,
     Latent as Latent,
@@ -58,16 +77,12 @@ from .model import (
     Posterior as Posterior,
     Prior as Prior,
 )
-from .parameters import (
-    Interval as Interval,
-    Parameters as Parameters,
-    Positive as Positive,
-    PositiveDefinite as PositiveDefinite,
-    Real as Real,
-    Simplex as Simplex,
-    UnitInterval as UnitInterval,
-    parameter as parameter,
+from .models.declared import (
+    DeclaredModel as DeclaredModel,
+    DeclaredParameters as DeclaredParameters,
+    latent_variable_model as latent_variable_model,
 )
+from .parameters import Parameters as Parameters, parameter as parameter
 from .result import EMResult as EMResult, Finding as Finding, Iteration as Iteration, Status as Status, Step as Step
 from .statistics import Expectation as Expectation, LocalQ as LocalQ, Reference as Reference, Statistics as Statistics
 

@@ -17,7 +17,7 @@ import numpy as np
 from ._typing import FloatArray
 from .data import Batch, Source
 from .errors import ParameterError
-from .model import LatentVariableModel
+from .model import Model
 from .result import EMResult, Finding, Iteration, Status, Step
 from .statistics import Expectation, Statistics
 
@@ -78,7 +78,7 @@ class RemainingGain:
     def status(self, iteration: Iteration) -> Status | None:
         """Why to stop here, or None."""
         if iteration.step is Step.NONE:
-            return Status.STALLED if max(iteration.gains, default=inf) > iteration.rounding else Status.ROUNDING
+            return Status.ROUNDING if max(iteration.gains, default=inf) <= iteration.rounding else Status.STALLED
         last = iteration.gains[-2:]
         if len(last) == 2 and max(map(abs, last)) <= iteration.rounding:
             return Status.ROUNDING
@@ -112,7 +112,7 @@ def _beyond_rounding(iteration: Iteration) -> float:
 
 
 def iterate(
-    model: LatentVariableModel,
+    model: Model,
     source: Source,
     parameters: Any,
     *,
@@ -140,20 +140,20 @@ def iterate(
     DataError
         A row is impossible under the parameters; it is named.
     """
-    evaluate = partial(_evaluate, model, source, executor)
+    problem = _Problem(model, source, executor)
     if resume is None:
-        current = _first(model, evaluate, model.conform(parameters), acceleration)
+        current = _first(problem, model.conform(parameters), acceleration)
     else:
         current = _with_scheme(resume, acceleration)
     if resume is None:
         yield current
     while True:
-        current = _advance(model, evaluate, acceleration, rule, current)
+        current = _advance(problem, acceleration, rule, current)
         yield current
 
 
 def run(
-    model: LatentVariableModel,
+    model: Model,
     source: Source,
     parameters: Any,
     *,
@@ -172,17 +172,30 @@ def run(
     steps = iterate(
         model, source, parameters, executor=executor, acceleration=acceleration, rule=rule, resume=resume
     )
-    history: list[tuple[Step, float]] = []
-    watchers = list(callbacks)
-    last = resume
     if resume is not None and resume.step is not Step.START and (ended := _ended(rule, resume, max_iter)):
         return _result(model, source, resume, ended, rule, ((resume.step, resume.objective),))
-    status = Status.INTERRUPTED
+    last, status, history = consume(steps, rule.status, max_iter, callbacks, resume)
+    return _result(model, source, last, status, rule, history)
+
+
+def consume(
+    steps: Iterable[Iteration],
+    decide: Callable[[Iteration], Status | None],
+    max_iter: int,
+    callbacks: Iterable[Callable[[Iteration], object]] = (),
+    last: Iteration | None = None,
+) -> tuple[Iteration, Status, tuple[tuple[Step, float], ...]]:
+    """The last of the iterations, why it is the last, and the history: until `decide`, the limit, a callback or Ctrl-C.
+
+    Ctrl-C before the first iteration goes on to the caller, unless there is one from before (`last`).
+    """
+    history: list[tuple[Step, float]] = []
+    watchers, status = list(callbacks), Status.INTERRUPTED
     try:
         for iteration in steps:
             last = iteration
             history.append((iteration.step, iteration.objective))
-            decided = rule.status(iteration)
+            decided = decide(iteration)
             stop = sum(watcher(iteration) is True for watcher in watchers) > 0
             status = decided or (Status.STOPPED if stop else Status.MAX_ITER)
             if decided or stop or iteration.index >= max_iter:
@@ -192,7 +205,7 @@ def run(
         if last is None:
             raise
     assert last is not None
-    return _result(model, source, last, status, rule, tuple(history))
+    return last, status, tuple(history)
 
 
 def _ended(rule: RemainingGain, iteration: Iteration, max_iter: int) -> Status | None:
@@ -200,14 +213,32 @@ def _ended(rule: RemainingGain, iteration: Iteration, max_iter: int) -> Status |
     return rule.status(iteration) or (Status.MAX_ITER if iteration.index >= max_iter else None)
 
 
-def _evaluate(
-    model: LatentVariableModel, source: Source, executor: Executor, parameters: Any
-) -> tuple[Expectation, float]:
-    expectation = executor.fold(partial(model.e_step, parameters), source)
-    return expectation, expectation.log_likelihood + model.log_prior(parameters)
+@dataclass(frozen=True)
+class _Problem:
+    """A model and the data that it is fitted to."""
 
+    model: Model
+    source: Source
+    executor: Executor
 
-Evaluate = Callable[[Any], tuple[Expectation, float]]
+    def fold(self, function: Callable[[Batch], T]) -> T:
+        return self.executor.fold(function, self.source)
+
+    def evaluate(self, parameters: Any) -> tuple[Expectation, float]:
+        """The expectation and the objective at θ."""
+        expectation = self.fold(partial(self.model.e_step, parameters))
+        return expectation, expectation.log_likelihood + self.model.log_prior(parameters)
+
+    def m_step(self, expectation: Expectation, parameters: Any) -> tuple[Any, int]:
+        """Where an EM step leads from θ, and how many passes over the data that took."""
+        passes = 0
+
+        def fold(function: Callable[[Batch], T]) -> T:
+            nonlocal passes
+            passes += 1
+            return self.fold(function)
+
+        return self.model.m_step(expectation.statistics, parameters, fold), passes
 
 
 def _with_scheme(resume: Iteration, acceleration: Acceleration | None) -> Iteration:
@@ -231,16 +262,15 @@ def _no_start(objective: float, log_likelihood: float) -> str:
     )
 
 
-def _first(
-    model: LatentVariableModel, evaluate: Evaluate, parameters: Any, acceleration: Acceleration | None
-) -> Iteration:
-    expectation, objective = evaluate(parameters)
+def _first(problem: _Problem, parameters: Any, acceleration: Acceleration | None) -> Iteration:
+    expectation, objective = problem.evaluate(parameters)
     if not isfinite(objective):
         raise ParameterError(_no_start(objective, expectation.log_likelihood))
+    em_parameters, passes = problem.m_step(expectation, parameters)
     return Iteration(
-        index=0,
+        index=passes,
         parameters=parameters,
-        em_parameters=model.m_step(expectation.statistics, parameters),
+        em_parameters=em_parameters,
         objective=objective,
         log_likelihood=expectation.log_likelihood,
         rounding=_rounding(expectation, objective),
@@ -253,8 +283,7 @@ def _first(
 
 
 def _advance(
-    model: LatentVariableModel,
-    evaluate: Evaluate,
+    problem: _Problem,
     acceleration: Acceleration | None,
     rule: RemainingGain,
     current: Iteration,
@@ -263,22 +292,22 @@ def _advance(
     passes, scheme, step = current.index, current.scheme, Step.EM
     proposal = None
     if acceleration is not None and not rule.is_near(current):
-        proposal, scheme = _propose(model, acceleration, current)
+        proposal, scheme = _propose(problem.model, acceleration, current)
     if proposal is not None:
         step = Step.REJECTED
-        candidate, expectation, objective = _attempt(model, evaluate, current.parameters, proposal)
+        candidate, expectation, objective = _attempt(problem, current.parameters, proposal)
         passes += candidate is not None
         if objective >= current.objective - current.rounding:
-            return _moved(model, current, passes, candidate, expectation, objective, Step.ACCELERATED, scheme)
-    expectation, objective = evaluate(current.em_parameters)
+            return _moved(problem, current, passes, candidate, expectation, objective, Step.ACCELERATED, scheme)
+    expectation, objective = problem.evaluate(current.em_parameters)
     passes += 1
     if objective >= current.objective - current.rounding:
-        return _moved(model, current, passes, current.em_parameters, expectation, objective, step, scheme)
-    return _damped(model, evaluate, current, passes, scheme)
+        return _moved(problem, current, passes, current.em_parameters, expectation, objective, step, scheme)
+    return _damped(problem, current, passes, scheme)
 
 
 def _propose(
-    model: LatentVariableModel, acceleration: Acceleration, current: Iteration
+    model: Model, acceleration: Acceleration, current: Iteration
 ) -> tuple[FloatArray | None, Any]:
     trial = Trial(
         theta=current.parameters.flatten(),
@@ -290,16 +319,12 @@ def _propose(
     return acceleration.propose(trial, current.scheme)
 
 
-def _score(model: LatentVariableModel, current: Iteration) -> FloatArray:
-    """∇ of the objective at θ: that of Q at θ, by Fisher's identity, the prior's pseudo-observations counted in."""
-    parameters: Any = current.parameters
-    statistics = model.with_prior(current.expectation.statistics, parameters)
-    return model.score(statistics, parameters)
+def _score(model: Model, current: Iteration) -> FloatArray:
+    """∇ of the objective at θ."""
+    return model.objective_score(current.expectation.statistics, current.parameters)
 
 
-def _attempt(
-    model: LatentVariableModel, evaluate: Evaluate, template: Any, vector: FloatArray
-) -> tuple[Any, Any, float]:
+def _attempt(problem: _Problem, template: Any, vector: FloatArray) -> tuple[Any, Any, float]:
     """Parameters at a vector, with expectation and objective: minus infinity where the model cannot be evaluated.
 
     Also where it does not admit them, as a variance below its floor: an M-step would lower the objective from there.
@@ -310,17 +335,15 @@ def _attempt(
     with np.errstate(all="ignore"):
         parameters = template.unflatten(vector)
         try:
-            if not model.admissible(parameters):
+            if not problem.model.admissible(parameters):
                 return None, None, -inf
-            expectation, objective = evaluate(parameters)
+            expectation, objective = problem.evaluate(parameters)
         except (ArithmeticError, ValueError):
             return parameters, None, -inf
     return parameters, expectation, objective if isfinite(objective) else -inf
 
 
-def _damped(
-    model: LatentVariableModel, evaluate: Evaluate, current: Iteration, passes: int, scheme: Any
-) -> Iteration:
+def _damped(problem: _Problem, current: Iteration, passes: int, scheme: Any) -> Iteration:
     """Halve the EM step until the objective does not fall.
 
     Needed where the M-step is one Newton step on Q (`LocalQ`): its direction ascends, its length may not.
@@ -328,17 +351,24 @@ def _damped(
     here, there = current.parameters.flatten(), current.em_parameters.flatten()
     for halving in range(1, HALVINGS + 1):
         candidate, expectation, objective = _attempt(
-            model, evaluate, current.parameters, here + (there - here) * 0.5**halving
+            problem, current.parameters, here + (there - here) * 0.5**halving
         )
         if objective >= current.objective - current.rounding:
-            return _moved(model, current, passes + halving, candidate, expectation, objective, Step.DAMPED, scheme)
+            return _moved(problem, current, passes + halving, candidate, expectation, objective, Step.DAMPED, scheme)
     return _moved(
-        model, current, passes + HALVINGS, current.parameters, current.expectation, current.objective, Step.NONE, scheme
+        problem,
+        current,
+        passes + HALVINGS,
+        current.parameters,
+        current.expectation,
+        current.objective,
+        Step.NONE,
+        scheme,
     )
 
 
 def _moved(
-    model: LatentVariableModel,
+    problem: _Problem,
     current: Iteration,
     index: int,
     parameters: Any,
@@ -351,10 +381,11 @@ def _moved(
     plain = step in (Step.EM, Step.REJECTED)
     gains = (*current.gains[-2:], gain) if plain else (current.gains if step is Step.NONE else ())
     ratio = _contraction(gains)
+    em_parameters, more = problem.m_step(expectation, parameters)
     return Iteration(
-        index=index,
+        index=index + more,
         parameters=parameters,
-        em_parameters=model.m_step(expectation.statistics, parameters),
+        em_parameters=em_parameters,
         objective=objective,
         log_likelihood=expectation.log_likelihood,
         rounding=_rounding(expectation, objective),
@@ -368,18 +399,17 @@ def _moved(
 
 
 def _result(
-    model: LatentVariableModel,
+    model: Model,
     source: Source,
     last: Iteration,
     status: Status,
     rule: RemainingGain,
     history: tuple[tuple[Step, float], ...],
 ) -> EMResult:
-    parameters: Any = last.parameters
-    findings = model.family.findings(last.expectation.statistics.emission, parameters.emission)
+    told = model.told(last.expectation.statistics, last.parameters)
     return EMResult(
         model=model,
-        parameters=parameters,
+        parameters=last.parameters,
         status=status,
         log_likelihood=last.log_likelihood,
         objective=last.objective,
@@ -387,7 +417,7 @@ def _result(
         remaining_gain=_beyond_rounding(last) if status is Status.ROUNDING else rule.remaining(last.gains),
         rate=sqrt(last.ratio) if last.ratio == last.ratio else nan,
         history=history,
-        findings=tuple(Finding("floor", f"component {k}: {text}", k) for k, text in findings),
+        findings=tuple(Finding(code, text, k) for k, code, text in told),
         expectation=last.expectation,
         n_rows=source.n_rows,
     )

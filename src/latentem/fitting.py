@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
-from os import PathLike
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from .data import ArraySource, Source
+from .data import Source
 from .em import Acceleration, Executor, iterate, run
 from .errors import ModelFileError, ParameterError, name_columns
-from .model import LatentVariableModel, check_source
+from .model import LatentVariableModel, Model, check_source
 from .models.starts import initial_parameters
 from .result import EMResult, Finding, Iteration, Status
+from .sources import Grouping, as_source
 
 if TYPE_CHECKING:
     from .io.checkpoints import Checkpoint
+    from .models.declared import DeclaredModel
 
 R = TypeVar("R")
 
@@ -27,7 +28,7 @@ ROWS_NAMED = 10
 
 
 def fit(
-    model: LatentVariableModel,
+    model: Model,
     data: Any,
     *,
     parameters: Any = None,
@@ -36,6 +37,7 @@ def fit(
     sample_weight: Any = None,
     labels: Any = None,
     lengths: Any = None,
+    groups: Any = None,
     acceleration: str | Acceleration | None = None,
     executor: str | Executor | None = None,
     tol: float = 1e-6,
@@ -49,17 +51,22 @@ def fit(
 
     Parameters
     ----------
-    model : LatentVariableModel
-    data : Source, array (n, D), sparse matrix, frame of pandas, polars or pyarrow, `io.Table`, or path
-        Files are read as by `read_table`; make a `ParquetSource` of one that is larger than memory.
-    parameters : ModelParameters, optional
-        Where to start; `init` and `n_init` then say nothing.
+    model : LatentVariableModel or DeclaredModel
+    data : Source, array, mapping or named tuple of arrays, sparse matrix, frame, `io.Table`, or path
+        Frames are those of pandas, polars or pyarrow.  Files are read as by `read_table`; make a `ParquetSource` of one
+        that is larger than memory.  A declared model takes arrays of any shape (n, …), alone or by name.
+    parameters : ModelParameters, DeclaredParameters, or mapping, optional
+        Where to start; `init` and `n_init` then say nothing.  A declared model takes values by name, and draws those
+        that are not given.
     init : {"k-means++", "random", "random-rows", "small-em"} or array (n, K)
-        See `models.starts.initial_parameters`.
+        See `models.starts.initial_parameters`; not for declared models, whose starts are drawn by
+        `models.declared.starts`.
     n_init : int
         Number of starts; the result with the highest objective is returned.
     sample_weight, labels, lengths : arrays, optional
         For data given as an array, see `ArraySource`.
+    groups : (n,) or name of a column, optional
+        Equal for the rows of a group, which need not be adjacent; instead of `lengths`.
     acceleration : None, "squarem" or Acceleration
         None is plain EM.
     executor : None, "serial", "threads", "processes" or Executor
@@ -86,46 +93,110 @@ def fit(
     DataError, ParameterError
         See `ArraySource` and the family.
     """
-    source = as_source(data, sample_weight=sample_weight, labels=labels, lengths=lengths)
+    columns = {"sample_weight": sample_weight, "labels": labels, "lengths": lengths, "groups": groups}
+    source = as_source(data, grouping=_grouping(model), **columns)
     check_source(model, source)
     generator = as_generator(random_state)
-    starts = 1 if parameters is not None else _whole("n_init", n_init, 1)
+    starts = 1 if _is_start(parameters) else _whole("n_init", n_init, 1)
     restarts = _whole("restart_collapsed", restart_collapsed, 0)
     keeper = as_checkpoint(checkpoint, starts, restarts)
-    options = (as_acceleration(acceleration), _not_negative("tol", tol), _whole("max_iter", max_iter, 0))
+    steps = as_acceleration(acceleration), _not_negative("tol", tol), _whole("max_iter", max_iter, 0)
     with opened(executor) as workers:
-        climb = partial(_climb, model, source, workers, options, tuple(callbacks), keeper)
+        climb = _Climb(source, workers, *steps, tuple(callbacks))
 
         def attempt(_: int) -> EMResult:
-            if parameters is not None:
-                return climb(parameters)
-            return climb(initial_parameters(model, source, init=init, rng=generator, executor=workers))
+            if not isinstance(model, LatentVariableModel):
+                return _declared(cast("DeclaredModel", model), parameters, init, generator, climb, keeper)
+            start = parameters
+            if start is None:
+                start = initial_parameters(model, source, init=init, rng=generator, executor=workers)
+            return climb(model, start, keeper)
 
         return name_places(best_of(attempt, starts, restarts, lambda result: result, _was_stopped), source)
 
 
-def _climb(
-    model: LatentVariableModel,
-    source: Source,
-    executor: Executor,
-    options: tuple[Acceleration | None, float, int],
-    callbacks: tuple[Callable[[Iteration], object], ...],
-    checkpoint: Checkpoint | None,
-    start: Any,
+def _grouping(model: Model) -> Grouping | None:
+    """What a declared model wants of its data; None for other models."""
+    if isinstance(model, LatentVariableModel):
+        return None
+    declaration = cast(Any, model).declaration
+    return Grouping(declaration.group, declaration.is_chain)
+
+
+def _is_start(parameters: Any) -> bool:
+    return parameters is not None and not isinstance(parameters, Mapping)
+
+
+@dataclass(frozen=True)
+class _Climb:
+    """From a start to its limit, with these options; from where the checkpoint left off, if there is one."""
+
+    source: Source
+    executor: Executor
+    acceleration: Acceleration | None
+    tol: float
+    max_iter: int
+    callbacks: tuple[Callable[[Iteration], object], ...]
+
+    def __call__(self, model: Model, start: Any, checkpoint: Checkpoint | None = None) -> EMResult:
+        return run(
+            model,
+            self.source,
+            start,
+            executor=self.executor,
+            acceleration=self.acceleration,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            callbacks=self.callbacks if checkpoint is None else (*self.callbacks, checkpoint),
+            resume=resumed(checkpoint, model, self.source, start, self.executor),
+        )
+
+    def simulate(self, model: DeclaredModel, start: Any, rng: np.random.Generator) -> EMResult:
+        """The same by stochastic approximation EM."""
+        from .models.declared.saem import run_saem
+
+        if self.acceleration is not None:
+            raise ParameterError("stochastic approximation takes no acceleration; leave it out")
+        return run_saem(
+            model,
+            self.source,
+            start,
+            executor=self.executor,
+            tol=self.tol,
+            max_iter=self.max_iter,
+            callbacks=self.callbacks,
+            random_state=rng,
+        )
+
+
+def _declared(
+    model: DeclaredModel,
+    parameters: Any,
+    init: Any,
+    rng: np.random.Generator,
+    climb: _Climb,
+    keeper: Checkpoint | None,
 ) -> EMResult:
-    """From one start to its limit, or from where the checkpoint left off."""
-    acceleration, tol, max_iter = options
-    return run(
-        model,
-        source,
-        start,
-        executor=executor,
-        acceleration=acceleration,
-        tol=tol,
-        max_iter=max_iter,
-        callbacks=callbacks if checkpoint is None else (*callbacks, checkpoint),
-        resume=resumed(checkpoint, model, source, start, executor),
-    )
+    """The fit of a declared model from one start: checks, sufficient statistics, EM, diagnosis."""
+    from .models.declared import preparing
+
+    if not (isinstance(init, str) and init == "k-means++"):
+        raise ParameterError("init is for built-in models; a declared model takes parameters={name: value, …}")
+    if parameters is not None and not isinstance(parameters, Mapping) and not hasattr(parameters, "domains"):
+        raise ParameterError(f"parameters must map names to values, such as {{'rate': 1.0}}; got {parameters!r}")
+    source, start = climb.source, parameters
+    if not _is_start(parameters):
+        start = preparing.start(model, source, parameters or {}, rng, climb.executor)
+    pool = preparing.pool_of(source)
+    ready = partial(preparing.prepare, model, source, start, seed=int(rng.integers(2**62)), pool=pool)
+    if model.declaration.e_step == "saem":
+        if keeper is not None:
+            raise ParameterError("a fit by stochastic approximation cannot go on from a checkpoint")
+        result = climb.simulate(ready(), start, rng)
+    else:
+        prepared = ready() if keeper is None else keeper.prepared(model, source.layout, ready)
+        result = preparing.until_fine(partial(climb, checkpoint=keeper), prepared, start, pool)
+    return preparing.diagnosed(result, source, start, pool)
 
 
 def as_checkpoint(checkpoint: Any, starts: int, restarts: int) -> Checkpoint | None:
@@ -140,7 +211,7 @@ def as_checkpoint(checkpoint: Any, starts: int, restarts: int) -> Checkpoint | N
 
 
 def resumed(
-    checkpoint: Checkpoint | None, model: LatentVariableModel, source: Source, start: Any, executor: Executor
+    checkpoint: Checkpoint | None, model: Model, source: Source, start: Any, executor: Executor
 ) -> Iteration | None:
     """The iteration in the checkpoint, if there is one and it is of these data; one pass over them tells."""
     if checkpoint is None or not checkpoint.exists():
@@ -171,12 +242,17 @@ def best_of(
         last = attempt(number)
         best = max(best, last, key=lambda found: result_of(found).objective)
     for extra in range(restarts):
-        if stopped(last) or not result_of(best).findings:
+        if stopped(last) or not _collapsed(result_of(best)):
             break
         last = attempt(starts + extra)
-        if len(result_of(last).findings) < len(result_of(best).findings):
+        if _collapsed(result_of(last)) < _collapsed(result_of(best)):
             best = last
     return best
+
+
+def _collapsed(result: EMResult) -> int:
+    """How many findings tell of a component on its floor, or of a likelihood without bound."""
+    return sum(finding.code in ("floor", "unbounded") for finding in result.findings)
 
 
 def _was_stopped(result: EMResult) -> bool:
@@ -198,32 +274,6 @@ def opened(executor: str | Executor | None) -> Iterator[Executor]:
     finally:
         if workers is not executor and hasattr(workers, "close"):
             workers.close()
-
-
-def as_source(data: Any, **columns: Any) -> Source:
-    """The data as a `Source`; columns beside them belong to arrays only."""
-    given = {
-        {"sample_weight": "weights"}.get(name, name): value for name, value in columns.items() if value is not None
-    }
-    if isinstance(data, Source):
-        if given:
-            raise ParameterError(f"{', '.join(given)}: give them to the source itself")
-        return data
-    if _has_names(data):
-        from .io.tables import read_table
-
-        table = read_table(data)
-        return ArraySource(table.values, names=table.names, **given)
-    values = np.asarray(data) if not hasattr(data, "tocsr") else data.tocsr()
-    return ArraySource(values[:, None] if values.ndim == 1 else values, **given)
-
-
-def _has_names(data: Any) -> bool:
-    """Whether the data are the path of a file, a frame, or a table: something with names of columns."""
-    from .io.tables import Table
-
-    frame = hasattr(type(data), "columns") or hasattr(type(data), "schema")
-    return frame or isinstance(data, str | PathLike | Table)
 
 
 def as_generator(random_state: Any) -> np.random.Generator:

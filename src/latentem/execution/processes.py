@@ -14,6 +14,7 @@ import numpy as np
 
 from ..data import Batch, Source
 from ..em import Executor
+from ..errors import ParameterError
 from ..statistics import Statistics
 from .blas import single_threaded_blas
 from .reduction import BLOCK, PairwiseSum, pairwise_sum
@@ -48,7 +49,7 @@ class Processes(Executor):
 
     def fold(self, function: Callable[[Batch], T], source: Source) -> T:
         pool = self._ready(source)
-        task = pickle.dumps((function, np.geterr()))
+        task = _packed((function, np.geterr()))
         chunks = source.chunks
         blocks = [chunks[i : i + BLOCK] for i in range(0, len(chunks), BLOCK)]
         total: PairwiseSum[T] = PairwiseSum()
@@ -81,6 +82,16 @@ class Processes(Executor):
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def _packed(task: Any) -> bytes:
+    try:
+        return pickle.dumps(task)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise ParameterError(
+            f"the model cannot be sent to worker processes ({error}): its functions must be defined by name in a "
+            "module, not as lambdas, within functions or in a notebook; or use executor='threads'"
+        ) from error
 
 
 def _receive(source: Source) -> None:

@@ -69,6 +69,11 @@ def is_text(column: Any) -> bool:
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
+def is_whole(column: Any) -> bool:
+    """Whether a column holds integers or booleans by its type."""
+    return bool(pa.types.is_integer(column.type) or pa.types.is_boolean(column.type))
+
+
 def numbers(name: str, column: Any, first_row: int = 0) -> FloatArray:
     """A column as float64, nulls as NaN; `DataError` where it holds anything but numbers.
 

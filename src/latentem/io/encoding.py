@@ -1,30 +1,34 @@
 """Values as JSON and arrays, and back: only what a list of known classes allows, never code.
 
 A frozen dataclass becomes its class's name in this list and its fields; so nothing here knows any family or model.
+What holds functions of the user's (it has a method `outline`) becomes its outline, a record that finds the same again
+in the model that `decode` is given.
 """
 
 from __future__ import annotations
 
-import inspect
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache
-from importlib import import_module
 from math import isfinite
-from pathlib import Path
-from pkgutil import iter_modules
 from typing import Any
 
 import numpy as np
 
 from .._typing import Array
-from ..errors import ModelFileError
+from ..errors import ModelFileError, ModelSourceWarning
+from .known import (
+    PACKAGE as PACKAGE,
+    fields_of,
+    full_name,
+    is_row_type,
+    library_classes,
+    library_modules as library_modules,
+    row_type,
+)
 
 Arrays = dict[str, Array]
-PACKAGE = __name__.rsplit(".", 2)[0]
-MODULES = ("data", "model", "parameters", "result", "statistics", "em", "fitting")
-PACKAGES = ("families", "latents", "models", "acceleration", "execution", "estimators")
 KINDS = "fiub"
 LARGEST_ITEM = 8
 BIT_GENERATORS = ("PCG64", "PCG64DXSM", "MT19937", "Philox", "SFC64")
@@ -49,15 +53,27 @@ def encode(value: Any, types: Iterable[type] = ()) -> tuple[Any, Arrays]:
     return encoder.encode(value, "the model"), encoder.arrays
 
 
-def decode(description: Any, arrays: Arrays, types: Iterable[type] = ()) -> Any:
+def decode(description: Any, arrays: Arrays, types: Iterable[type] = (), model: Any = None) -> Any:
     """The value that `encode` described.
 
     Raises
     ------
     ModelFileError
-        The description is none that `encode` writes, or names a class that is not known.
+        The description is none that `encode` writes, or names a class that is not known; or it is of a model with
+        functions of the user's, and `model` is not that, or is given though there are none.
+
+    Warns
+    -----
+    ModelSourceWarning
+        The source of such a function has changed.
     """
-    return Decoder(tuple(types), arrays).decode(description)
+    decoder = Decoder(tuple(types), arrays, model)
+    value = decoder.decode(description)
+    for notice in dict.fromkeys(decoder.notices):
+        warnings.warn(notice, ModelSourceWarning, stacklevel=4)
+    if model is not None and not decoder.found:
+        raise ModelFileError("it holds no model that is declared by functions: load it without model=")
+    return value
 
 
 class Encoder:
@@ -86,9 +102,11 @@ class Encoder:
         yield "dtype", lambda v: isinstance(v, type) and issubclass(v, np.generic), lambda v, place: np.dtype(v).str
         yield "array", lambda v: isinstance(v, np.ndarray) and _is_plain(v.dtype), self._array
         yield "texts", _is_text_array, lambda v, place: {"dtype": v.dtype.str, "values": v.tolist()}
+        yield "row_type", is_row_type, lambda v, place: {"name": v.__name__, "fields": list(v._fields)}
         yield "tuple", lambda v: isinstance(v, tuple), self._items
         yield "dict", lambda v: isinstance(v, dict), self._pairs
         yield "enum", lambda v: isinstance(v, Enum) and self._name(v) is not None, self._enum
+        yield "outline", lambda v: hasattr(type(v), "outline"), lambda v, place: self.encode(v.outline(), place)
         yield "object", lambda v: is_dataclass(v) and self._name(v) is not None, self._object
         yield "estimator", lambda v: hasattr(v, "get_params") and self._name(v) is not None, self._estimator
         yield "generator", lambda v: isinstance(v, np.random.Generator | np.random.RandomState), self._generator
@@ -96,8 +114,8 @@ class Encoder:
     def _name(self, value: Any) -> str | None:
         cls = type(value)
         if cls in self.types:
-            return _full_name(cls)
-        module, _, name = _full_name(cls).removeprefix(f"{PACKAGE}.").rpartition(".")
+            return full_name(cls)
+        module, _, name = full_name(cls).removeprefix(f"{PACKAGE}.").rpartition(".")
         return f"{module}.{name}" if library_classes(module).get(name) is cls else None
 
     def _scalar(self, value: Any, place: str) -> dict[str, Any]:
@@ -145,9 +163,12 @@ class Encoder:
 class Decoder:
     """Builds a value from a description; every surprise is a `ModelFileError`."""
 
-    def __init__(self, types: tuple[type, ...], arrays: Arrays) -> None:
+    def __init__(self, types: tuple[type, ...], arrays: Arrays, model: Any = None) -> None:
         self.types = types
         self.arrays = arrays
+        self.model = model
+        self.found = False
+        self.notices: list[str] = []
         self.depth = 0
 
     def decode(self, node: Any) -> Any:
@@ -202,6 +223,21 @@ class Decoder:
             raise ModelFileError("expected a list of text")
         return np.array(content["values"], dtype=dtype)
 
+    def _row_type(self, content: Any) -> type:
+        """The user's named tuple where it is among the types, else one with the same fields."""
+        name, names = str(content["name"]), tuple(map(str, content["fields"]))
+        own = [cls for cls in self.types if is_row_type(cls) and (cls.__name__, fields_of(cls)) == (name, names)]
+        return own[0] if own else row_type(name, names)
+
+    def _outline(self, content: Any) -> Any:
+        outline = self.decode(content)
+        if not hasattr(outline, "found_in"):
+            raise ModelFileError("expected the outline of a declared model")
+        found, notice = outline.found_in(self.model)
+        self.found = True
+        self.notices += [notice] if notice else []
+        return found
+
     def _tuple(self, content: Any) -> tuple[Any, ...]:
         return tuple([self.decode(item) for item in content])
 
@@ -244,7 +280,7 @@ class Decoder:
         return np.random.Generator(bits)
 
     def _known(self, name: Any) -> type:
-        own = {_full_name(cls): cls for cls in self.types}
+        own = {full_name(cls): cls for cls in self.types}
         module, _, last = str(name).rpartition(".")
         found = own.get(name) or library_classes(module).get(last)
         if found is None:
@@ -256,7 +292,21 @@ class Decoder:
 
 
 KNOWN_KINDS = frozenset(
-    ("number", "float", "dtype", "array", "texts", "tuple", "dict", "enum", "object", "estimator", "generator")
+    (
+        "number",
+        "float",
+        "dtype",
+        "array",
+        "texts",
+        "row_type",
+        "tuple",
+        "dict",
+        "enum",
+        "outline",
+        "object",
+        "estimator",
+        "generator",
+    )
 )
 
 
@@ -275,29 +325,3 @@ def _is_fitted_name(name: str, params: Iterable[str] = ()) -> bool:
     """Names as a fit gives them: `means_`, `_model`; not scikit-learn's own (`_sklearn…`), which may hold callbacks."""
     private = name.startswith("_") and not name.startswith(("__", "_sk", "_callback", "_metadata"))
     return name.isidentifier() and name not in params and (private or (name.endswith("_") and name[0] != "_"))
-
-
-def _full_name(cls: type) -> str:
-    return f"{cls.__module__}.{cls.__qualname__}"
-
-
-@cache
-def library_modules() -> frozenset[str]:
-    """The modules of this library whose records, enums and estimators a file may name; nothing is imported to know."""
-    root = Path(__file__).parent.parent
-    inside = {f"{package}.{item.name}" for package in PACKAGES for item in iter_modules([str(root / package)])}
-    return frozenset({*MODULES, *inside})
-
-
-@cache
-def library_classes(module: str) -> dict[str, type]:
-    """The classes of one of `library_modules` that a file may name; none for any other module."""
-    if module not in library_modules():
-        return {}
-    loaded = import_module(f"{PACKAGE}.{module}")
-    return {name: cls for name, cls in inspect.getmembers(loaded, inspect.isclass) if _storable(cls, loaded)}
-
-
-def _storable(cls: type, module: Any) -> bool:
-    kind = is_dataclass(cls) or issubclass(cls, Enum) or hasattr(cls, "get_params")
-    return kind and cls.__module__ == module.__name__ and not inspect.isabstract(cls)

@@ -39,7 +39,9 @@ def save(
 
     Parameters
     ----------
-    model : estimator, EMResult, LatentVariableModel, Parameters, …
+    model : estimator, EMResult, LatentVariableModel, DeclaredModel, Parameters, …
+        Of a declared model the file holds its name, its parameters and domains, what z is, and a hash of the source of
+        its functions, but not these: `load` must be given the model again.
     path : path
         Usually named *.latentem.
     notes : mapping, optional
@@ -67,32 +69,43 @@ def save(
         raise ModelFileError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def load(path: str | os.PathLike[str], *, types: Iterable[type] = ()) -> Any:
+def load(path: str | os.PathLike[str], *, model: Any = None, types: Iterable[type] = ()) -> Any:
     """What `save` wrote; it predicts the same bits.
 
     Parameters
     ----------
     path : path
+    model : DeclaredModel, optional
+        Where the file is of a declared model: that model, since a file holds no code.
     types : classes
-        Families and parameters of your own that the file holds.
+        Families and parameters of your own that the file holds.  Where the rows of a declared model's data were named
+        tuples, their class; without it they are named tuples of the same fields.
 
     Raises
     ------
     ModelFileError
-        The file is missing, cut off, altered, of a newer format, or none of ours.
+        The file is missing, cut off, altered, of a newer format, or none of ours; or it is of a declared model, and
+        `model` is none or another.
+
+    Warns
+    -----
+    ModelSourceWarning
+        The source of the declared model's functions is no longer the one that the file was written with.
     """
-    return load_with_notes(path, types=types)[0]
+    return load_with_notes(path, model=model, types=types)[0]
 
 
-def load_with_notes(path: str | os.PathLike[str], *, types: Iterable[type] = ()) -> tuple[Any, dict[str, Any]]:
+def load_with_notes(
+    path: str | os.PathLike[str], *, model: Any = None, types: Iterable[type] = ()
+) -> tuple[Any, dict[str, Any]]:
     """What `save` wrote, and the notes beside it."""
     document, arrays = _read(Path(path))
     try:
-        model = decode(document["model"], arrays, types)
-        _check_domains(model)
+        loaded = decode(document["model"], arrays, types, model)
+        _check_domains(loaded)
     except LatentemError as error:
         raise ModelFileError(f"{path}: {error}") from error
-    return model, document["notes"]
+    return loaded, document["notes"]
 
 
 def library_version() -> str:
@@ -212,5 +225,11 @@ def _from_npy(name: str, content: bytes, claim: dict[str, Any]) -> Array:
 def _check_domains(model: Any) -> None:
     """Parameters outside their domains come from no fit."""
     parameters: Any = getattr(getattr(model, "result_", model), "parameters", model)
-    if isinstance(parameters, Parameters):
+    if not isinstance(parameters, Parameters):
+        return
+    try:
         parameters.check()
+    except LatentemError:
+        raise
+    except Exception as error:  # fields of the wrong kinds, which show themselves in many ways
+        raise ModelFileError(f"its parameters cannot be understood: {type(error).__name__}: {error}") from error

@@ -29,11 +29,14 @@ class Table:
         NaN marks a missing entry.
     levels : mapping from column name to tuple of str
         Categories of the columns that were coded: code c stands for levels[name][c].
+    whole : frozenset of str
+        Names of the columns that hold whole numbers by their type, or codes, and no missing entry.
     """
 
     names: tuple[str, ...]
     values: FloatArray
     levels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    whole: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return int(self.values.shape[0])
@@ -46,7 +49,8 @@ class Table:
         """The table with these columns, in this order."""
         chosen = tuple(names)
         values = np.ascontiguousarray(self.values[:, [self._position(name) for name in chosen]])
-        return Table(chosen, values, {name: self.levels[name] for name in chosen if name in self.levels})
+        levels = {name: self.levels[name] for name in chosen if name in self.levels}
+        return Table(chosen, values, levels, self.whole & set(chosen))
 
     def drop(self, names: Iterable[str]) -> Table:
         """The table without these columns."""
@@ -157,13 +161,16 @@ def _assemble(
         raise DataError("the table has no columns")
     values = np.empty((len(whole[names[0]]), len(names)))
     found: dict[str, tuple[str, ...]] = {}
+    integers = set()
     for j, name in enumerate(names):
         column = whole[name]
         if name in levels or name in wanted or (categories == TEXT and arrow.is_text(column)):
             values[:, j], found[name] = arrow.codes(name, column, levels.get(name))
         else:
             values[:, j] = arrow.numbers(name, column)
-    return Table(names, values, found)
+        if (name in found or arrow.is_whole(column)) and not np.isnan(values[:, j]).any():
+            integers.add(name)
+    return Table(names, values, found, frozenset(integers))
 
 
 def _from_array(
@@ -175,7 +182,8 @@ def _from_array(
     if isinstance(array, np.ma.MaskedArray):
         array = np.ma.filled(array.astype(float), np.nan)
     if array.dtype.kind in "fiub" and not categories and not levels:
-        table = Table(names, np.ascontiguousarray(array, dtype=np.float64))
+        integers = frozenset(names) if array.dtype.kind in "iub" else frozenset()
+        table = Table(names, np.ascontiguousarray(array, dtype=np.float64), whole=integers)
         return table if columns is None else table.select(columns)
     from . import arrow
 

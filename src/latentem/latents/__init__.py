@@ -1,6 +1,7 @@
-"""Latents: p(z; θ) and how its posterior is found, one file each."""
+"""Latents: p(z; θ) and how its posterior is found, one file each; and what z may be in declared models."""
 
 from .categorical import Categorical
 from .markov_chain import MarkovChain
+from .spaces import Bernoulli, Continuous, Integers, Normal
 
-__all__ = ["Categorical", "MarkovChain"]
+__all__ = ["Bernoulli", "Categorical", "Continuous", "Integers", "MarkovChain", "Normal"]

@@ -206,7 +206,15 @@ class PoolSource(ArraySource):
 
     def __init__(self, pool: Batch, names: tuple[str, ...]) -> None:
         lengths = None if pool.offsets is None else pool.group_lengths
-        super().__init__(pool.values, weights=pool.weights, labels=pool.labels, lengths=lengths, names=names)
+        super().__init__(
+            pool.values,
+            weights=pool.weights,
+            labels=pool.labels,
+            lengths=lengths,
+            names=names,
+            layout=pool.layout,
+            rows=pool.rows,
+        )
 
 
 def _thin(batch: Batch, share: float, rng: np.random.Generator) -> Batch:
@@ -232,6 +240,8 @@ def _rows(batch: Batch, rows: Array, offsets: Array | None) -> Batch:
         offsets,
         missing=batch.missing,
         covariates=take(batch.covariates),
+        layout=batch.layout,
+        rows=take(batch.rows),
     )
 
 
@@ -250,4 +260,6 @@ def _concatenate(parts: list[Batch]) -> Batch:
         offsets,
         missing=parts[0].missing,
         covariates=join("covariates"),
+        layout=parts[0].layout,
+        rows=join("rows"),
     )

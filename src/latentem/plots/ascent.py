@@ -16,6 +16,7 @@ MARKS = {
     Step.ACCELERATED: ("^", COLOURS[1]),
     Step.REJECTED: ("x", COLOURS[2]),
     Step.DAMPED: ("v", COLOURS[3]),
+    Step.STOCHASTIC: ("d", COLOURS[5]),
     Step.NONE: ("s", COLOURS[4]),
 }
 

@@ -4,6 +4,7 @@ Each check raises `AssertionError` with the law in words and the numbers that br
 one line of test: ``check_family(MyFamily(), parameters, n_components=3)``.
 """
 
+from .declared import check_declared
 from .drawing import draw, with_holes
 from .engines import check_acceleration, check_executor, overlapping_mixture
 from .families import check_family
@@ -13,6 +14,7 @@ from .parameters import check_parameters
 
 __all__ = [
     "check_acceleration",
+    "check_declared",
     "check_executor",
     "check_family",
     "check_latent",

@@ -1,0 +1,305 @@
+"""Mistakes in a declaration, found before the fit starts and told in the user's terms."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.special import logsumexp
+
+from ...._typing import FloatArray
+from ....data import Batch
+from ....errors import DataError, ParameterError
+from ..compiled import Compiled
+from ..e_steps import Points
+from ..parameters import DeclaredParameters
+from .gradients import check_gradients
+from .indices import check_lookups, is_first, levels, rows_for
+from .mistakes import explained
+from .tracing import Density, inputs_at, trace
+from .wording import (
+    arguments,
+    called,
+    described_row,
+    main_density,
+    named,
+    parts_of_z,
+    remedy,
+    row_in_words,
+    states_in_words,
+    theta_in_words,
+)
+
+if TYPE_CHECKING:
+    from ..model import DeclaredModel
+
+# Sums of probabilities may differ from one by this.
+NORMALIZED = 1e-6
+# How far from the start θ is moved to see whether probabilities still add to one.
+MOVED = 0.3
+# Rows whose own densities of z are added up.
+MOST_ROWS = 8
+
+
+def check_declaration(model: DeclaredModel, params: DeclaredParameters, batch: Batch) -> None:
+    """Raise if the densities cannot be what was meant: judged by their code, and by rows of the data at the start θ.
+
+    Parameters
+    ----------
+    model : DeclaredModel
+    params : DeclaredParameters
+        The start.
+    batch : Batch
+        Some rows of the data.
+
+    Raises
+    ------
+    ParameterError
+        A density raises, does not return one real number, takes entries of an array that has fewer, never uses a
+        parameter, z or x, or is no distribution of z; or the prior is NaN.
+    DataError
+        A column is missing, an index in the data is out of range, or a row has no density; the row is named.
+    """
+    functions = model._functions(batch)
+    check_functions(model, batch)
+    check_lookups(functions, _densities(functions), params, batch)
+    _check_values(model, functions, params, batch)
+    _check_distributions(functions, params, batch)
+    # Probabilities that add to one at the start alone are those of a start that is even.
+    moved = params.unflatten(params.flatten() + MOVED * np.random.default_rng(0).normal(size=params.n_free))
+    _check_distributions(functions, moved, batch, "away from the start")
+    _check_even_transitions(model, functions, moved, batch)
+    check_gradients(model, params, batch)
+
+
+def check_functions(model: DeclaredModel, batch: Batch) -> None:
+    """The part of `check_declaration` that needs no θ."""
+    functions = model._functions(batch)
+    _check_groups(functions, batch)
+    densities = _densities(functions)
+    for density in densities:
+        _check_result(functions, density)
+    _check_uses(functions, densities)
+
+
+def describe_impossible(
+    model: DeclaredModel, params: DeclaredParameters, batch: Batch, unit: int, points: Points
+) -> DataError:
+    """The error for a unit (a row, or a group) whose log-likelihood is not finite."""
+    functions = model._functions(batch)
+    own = np.arange(*batch.group_offsets[unit : unit + 2]) if model.per_group else np.array([unit])
+    mine = np.isin(points.rows, own)
+    values = points.values[: model.declaration.space.n_states, mine]
+    odd = np.isnan(values) | np.isposinf(values)
+    worst = odd if odd.any() else np.isneginf(values)
+    at = points.rows[mine][np.argmax(worst.any(axis=0))] if worst.any() else own[0]
+    what = "a group" if model.per_group and len(own) > 1 else "a row"
+    known = "" if batch.labels is None else ", given the known states"
+    total = points.log_likelihood[unit]
+    whole = f"{what} that is impossible{known}" if total == -np.inf else f"{what} whose log-likelihood is {total}"
+    state = states_in_words(functions, np.any(worst, axis=1), "NaN or infinite" if odd.any() else "impossible")
+    return DataError(
+        f"{row_in_words(functions, batch, int(at))} belongs to {whole}{state}, at {theta_in_words(params)}.  "
+        f"{remedy(batch, int(at), bool(odd.any()))}"
+    )
+
+
+# -- the code of the densities -----------------------------------------------------------------
+
+
+@lru_cache(64)
+def _densities(functions: Compiled) -> tuple[Density, ...]:
+    """The user's densities, the prior among them, as operations."""
+    declaration = functions.declaration
+    roles = [*declaration.densities, *([] if declaration.log_prior is None else ["log_prior"])]
+    found = []
+    for role in roles:
+        try:
+            found.append(trace(functions, role))
+        except Exception as error:
+            raise explained(functions, role, error) from error
+    return tuple(found)
+
+
+def _check_groups(functions: Compiled, batch: Batch) -> None:
+    declaration = functions.declaration
+    if batch.offsets is not None or not declaration.per_group:
+        return
+    if declaration.group is not None and declaration.group not in functions.layout.names:
+        raise DataError(
+            f"rows of {declaration.name} are put together by the column {declaration.group!r}, but x is "
+            f"{described_row(functions)}: add the column, or give em.fit groups= or lengths="
+        )
+    if not declaration.is_chain:
+        raise DataError(
+            f"rows of {declaration.name} share one z in groups, but nobody says which rows form one: declare a column "
+            "with group=, or give em.fit groups= or lengths="
+        )
+
+
+def _check_result(functions: Compiled, density: Density) -> None:
+    name = named(functions, density.role)
+    if density.shape != ():
+        raise ParameterError(
+            f"{name} must return one number for one row, but returned an array of shape {density.shape}: add up what "
+            f"belongs to the row, with jnp.sum, or take entries of x.  {arguments(functions, density.role)}"
+        )
+    if density.kind.kind == "c":
+        raise ParameterError(f"{name} must return a real number, but returned a complex one: take jnp.real")
+    narrow = density.kind.kind == "f" and density.kind.itemsize < 8
+    if narrow and any(kind == "theta" for kind, _ in density.uses):
+        raise ParameterError(
+            f"{name} returns {density.kind}, which is too coarse to tell whether EM still rises: leave out "
+            f"astype({density.kind}); θ and x come as float64"
+        )
+
+
+def _check_uses(functions: Compiled, densities: tuple[Density, ...]) -> None:
+    uses = frozenset[Any]().union(*(density.uses for density in densities))
+    roles = " or ".join(named(functions, density.role) for density in densities)
+    for name in functions.names:
+        if ("theta", name) not in uses:
+            raise ParameterError(
+                f"the parameter {name!r} is never used: theta.{name} has no effect on what {roles} returns; use it, or "
+                "leave it out of parameters="
+            )
+    matters = [key for key in parts_of_z(functions) if not _has_one_value(functions, key)]
+    for key in matters:
+        if key not in uses:
+            raise ParameterError(
+                f"{called(functions, key)} is never used: it has no effect on what {roles} returns; use it, or leave "
+                "it out of latent="
+            )
+    main = next(density for density in densities if density.role in ("log_joint", "log_emission"))
+    name = named(functions, main.role)
+    if not any(kind == "x" for kind, _ in main.uses):
+        raise ParameterError(f"x is never used: it has no effect on what {name} returns; the data would tell nothing")
+    if matters and not any(key in main.uses for key in matters):
+        raise ParameterError(f"z is never used by {name}: it has no effect on what it returns, so x tells nothing of z")
+
+
+def _has_one_value(functions: Compiled, key: Any) -> bool:
+    kind, which = key
+    return kind == "z" and len(np.unique(functions.space.states[:, which])) == 1
+
+
+# -- values ------------------------------------------------------------------------------------
+
+
+def _check_values(model: DeclaredModel, functions: Compiled, params: DeclaredParameters, batch: Batch) -> None:
+    if model.declaration.log_prior is not None and np.isnan(value := model.log_prior(params)):
+        raise ParameterError(f"{named(functions, 'log_prior')} is {value} at the start, {theta_in_words(params)}")
+    x, k = model.rows(batch), functions.space.n_states
+    for u in levels(functions):
+        values = functions.values(params.values, x, np.broadcast_to(u, (len(x), len(u))))
+        _ignore(values, functions, batch)
+        wrong = np.isnan(values) | np.isposinf(values)
+        if wrong.any():
+            row = int(np.argmax(wrong.any(axis=0)))
+            raise _not_a_number(functions, params, batch, row, int(np.argmax(wrong[:, row])), u, values)
+        impossible = np.isneginf(values[:k]).all(axis=0)
+        if impossible.any() and not functions.space.dimension:
+            row = int(np.argmax(impossible))
+            raise DataError(
+                f"{row_in_words(functions, batch, row)} is impossible at the start: {main_density(functions)} is -inf "
+                f"for every z, at {theta_in_words(params)}.  {remedy(batch, row, False)}"
+            )
+        if functions.declaration.is_chain:
+            _check_transitions(functions, batch, values[k:].reshape(k, k, -1))
+
+
+def _ignore(values: FloatArray, functions: Compiled, batch: Batch) -> None:
+    """Zeros where no density is asked for: in rows of weight 0, and in transitions to first rows."""
+    if batch.weights is not None:
+        values[:, batch.weights == 0] = 0.0
+    if functions.declaration.is_chain and functions.declaration.sees_row("log_transition"):
+        values[functions.space.n_states :, is_first(batch)] = -np.log(functions.space.n_states)
+
+
+def _not_a_number(
+    functions: Compiled,
+    params: DeclaredParameters,
+    batch: Batch,
+    row: int,
+    label: int,
+    u: FloatArray,
+    values: FloatArray,
+) -> DataError:
+    k = functions.space.n_states
+    if label < k:
+        name, state = main_density(functions), functions.space.describe(label)
+    else:
+        name, state = named(functions, "log_transition"), f"previous = {(label - k) // k}, z = {(label - k) % k}"
+    if len(u):
+        numbers = ", ".join(f"{one:g}" for one in u)
+        state = f"z = {numbers}" if not functions.space.n_discrete else f"{state} with its continuous part at {numbers}"
+    first = functions.declaration.first
+    also = f" + {first}" if first is not None and label < k and is_first(batch)[row] else ""
+    return DataError(
+        f"{name}{also} is {values[label, row]} in {row_in_words(functions, batch, row)} at {state} and "
+        f"{theta_in_words(params)}.  {remedy(batch, row, True)}"
+    )
+
+
+# -- distributions of z ------------------------------------------------------------------------
+
+
+def _check_transitions(
+    functions: Compiled, batch: Batch, table: FloatArray, when: str = "at the start"
+) -> None:
+    """Rows of transition matrices (previous, z, rows) must add to one."""
+    counts = np.ones(len(batch), bool) if batch.weights is None else batch.weights > 0
+    totals = logsumexp(table, axis=1)
+    wrong = (np.abs(np.expm1(totals)) > NORMALIZED) & counts
+    if wrong.any():
+        row = int(np.argmax(wrong.any(axis=0)))
+        j = int(np.argmax(wrong[:, row]))
+        place = f" in row {batch.row_of_unit(row, False)}" if functions.declaration.sees_row("log_transition") else ""
+        raise ParameterError(
+            _no_distribution(functions, "log_transition", totals[j, row], f"previous = {j}{place}", when)
+        )
+
+
+def _check_even_transitions(
+    model: DeclaredModel, functions: Compiled, params: DeclaredParameters, batch: Batch
+) -> None:
+    """Rows of transition matrices at another θ."""
+    if not functions.declaration.is_chain:
+        return
+    k, x = functions.space.n_states, model.rows(batch)
+    with np.errstate(all="ignore"):
+        values = functions.values(params.values, x, np.empty((len(x), 0)))
+    _ignore(values, functions, batch)
+    if np.isfinite(values[k:]).any() and not np.isnan(values[k:]).any():
+        _check_transitions(functions, batch, values[k:].reshape(k, k, -1), "away from the start")
+
+
+def _check_distributions(
+    functions: Compiled, params: DeclaredParameters, batch: Batch, when: str = "at the start"
+) -> None:
+    """log_latent and log_initial must be log probabilities that add to one over the states of z."""
+    for density in _densities(functions):
+        if density.role not in ("log_latent", "log_initial") or functions.space.dimension:
+            continue
+        sees = functions.declaration.sees_row(density.role)
+        rows = rows_for(functions, density.role, batch)[: MOST_ROWS if sees else 1]
+        k = functions.space.n_states
+        row, state = (part.ravel() for part in np.meshgrid(rows, np.arange(k), indexing="ij"))
+        inputs = inputs_at(
+            functions, density.keys, batch.values[row], state, state, np.zeros((len(row), 0)), params.values
+        )
+        totals = logsumexp(density.values(inputs).reshape(-1, k), axis=1)
+        wrong = np.flatnonzero(~(np.abs(np.expm1(totals)) <= NORMALIZED))
+        if len(wrong):
+            place = f"row {batch.row_of_unit(int(rows[wrong[0]]), False)}" if sees else ""
+            raise ParameterError(_no_distribution(functions, density.role, totals[wrong[0]], place, when))
+
+
+def _no_distribution(functions: Compiled, role: str, total: float, place: str, when: str) -> str:
+    at = f" at {place}" if place else ""
+    return (
+        f"{named(functions, role)} must be the log of probabilities that add to one over z, but {when} they add "
+        f"to {np.exp(total):.6g}{at}: take them from an em.Simplex, e.g. jnp.log(theta.weights[z]), or from "
+        "jax.nn.log_softmax(scores)[z]"
+    )

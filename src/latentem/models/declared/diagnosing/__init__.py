@@ -1,0 +1,1 @@
+"""What is wrong with where a fit has ended."""

@@ -1,0 +1,239 @@
+"""What is wrong with where a fit has ended: no bound of the likelihood, parameters not identified, ends of domains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ...._typing import Array, FloatArray
+from ....data import Batch
+from ....domains import Correlation, Domain, Fixed, Interval, Positive, PositiveDefinite, Simplex, Tied
+from ....errors import LatentemError
+from ....statistics import Expectation
+from ..m_steps.sufficient import Basis
+from ..model import DeclaredModel
+from ..parameters import DeclaredParameters
+from .place import Place, Whole
+from .ridges import flat_directions, null_directions
+from .slopes import slopes
+
+Told = list[tuple[int | None, str, str]]
+
+# How far a coordinate must have gone (in logs) from its start, or from the columns' standard deviations.
+FAR, HOPELESS = float(np.log(1e5)), float(np.log(1e8))
+# A factor by which what goes to zero is made smaller, in logs, and the rise that each row gives at least (0.5 to 1).
+SHRUNK, RISE = float(np.log(10.0)), 0.1
+AT_END = 1e-10
+MOST_TOLD = 5
+
+
+def diagnose(
+    model: DeclaredModel,
+    params: DeclaredParameters,
+    expectation: Expectation,
+    pool: Batch,
+    start_params: DeclaredParameters,
+    *,
+    whole: Whole | None = None,
+    converged: bool = True,
+    remaining: float = 0.0,
+) -> Told:
+    """What a user should know of the end of a fit: (None, code, sentence).
+
+    "unbounded": a scale goes to zero, or a matrix becomes singular, and the likelihood grows with it.
+    "flat": the likelihood does not change along a direction of the parameters.
+    "slope": the fit claims to have converged where the likelihood still rises, or is not as its derivatives say.
+    "boundary": the fit has led probabilities, numbers in an interval, or positive numbers to their ends.
+
+    Parameters
+    ----------
+    model : DeclaredModel
+    params : DeclaredParameters
+        Where the fit has ended.
+    expectation : Expectation
+        Of all the data, there.
+    pool : Batch
+        All the rows, or some of them.
+    start_params : DeclaredParameters
+        Where the fit began.
+    whole : callable, optional
+        The expectation of all the data at an unconstrained vector: flat directions seen in a pool are confirmed by it.
+    converged : bool
+        Whether the fit claims a maximum; if not, no slope is looked for.
+    remaining : float
+        The gain that is estimated to remain for EM: a slope that promises no more than ten times that is not told.
+    """
+    there = _End(model, params, expectation, pool, start_params)
+    try:
+        with np.errstate(all="ignore"):
+            if unbounded := _unbounded(there):
+                return unbounded
+            place = Place(model, params, expectation, pool, start_params, whole)
+            null = null_directions(place)
+            rising = slopes(place, null, remaining) if converged else []
+            return _boundary(there) + rising + flat_directions(place, null)
+    except LatentemError:
+        # A pool that is impossible here tells nothing.
+        return _boundary(there)
+
+
+@dataclass(frozen=True)
+class _End:
+    """Where a fit has ended, with the objective on the pool about it."""
+
+    model: DeclaredModel
+    params: DeclaredParameters
+    expectation: Expectation
+    pool: Batch
+    start: DeclaredParameters
+
+    @cached_property
+    def vector(self) -> FloatArray:
+        return self.params.flatten()
+
+    @cached_property
+    def names(self) -> list[str]:
+        return self.params.coordinate_names()
+
+    @property
+    def weight(self) -> float:
+        """The least weight of a row."""
+        weights = self.pool.weights
+        return 1.0 if weights is None else float(np.min(weights, where=weights > 0, initial=np.inf))
+
+    def objective(self, vector: FloatArray) -> float:
+        """Log-likelihood of the pool plus log prior; NaN where there is none."""
+        try:
+            moved = self.params.unflatten(vector)
+            return self.model.e_step(moved, self.pool).log_likelihood + self.model.log_prior(moved)
+        except (LatentemError, ArithmeticError):
+            return np.nan
+
+    def expected(self, vector: FloatArray) -> float:
+        """Q over all the data, a lower bound of the log-likelihood, plus log prior; NaN where it is not known."""
+        moved, statistics = self.params.unflatten(vector), self.expectation.statistics
+        if not (isinstance(self.model.basis, Basis) and self.model._holds(statistics, self.params)):
+            return np.nan
+        return self.model.q_function(moved, statistics) + self.model.log_prior(moved)
+
+
+# -- unbounded ---------------------------------------------------------------------------------
+
+
+def _unbounded(end: _End) -> Told:
+    reference = end.start.flatten()
+    sizes = [float(np.nanstd(column)) for column in end.pool.values.T if np.isfinite(column).any()]
+    data = float(np.log(min((size for size in sizes if size > 0), default=1.0)))
+    found: dict[str, list[int]] = {}
+    for j, (name, kind) in enumerate(_coordinates(end.params)):
+        if kind == "correlation":
+            gone = abs(end.vector[j]) > FAR / 2
+            grows = gone and _grows(end, j, float(np.sign(end.vector[j])))
+        elif kind == "log":
+            depth = max(reference[j], data) - end.vector[j]
+            grows = depth > FAR and (_grows(end, j, -1.0) or (depth > HOPELESS and _grew(end, j)))
+        else:
+            continue
+        if grows:
+            found.setdefault(name, []).append(j)
+    return [(None, "unbounded", _without_bound(end, name, which)) for name, which in found.items()]
+
+
+def _coordinates(params: DeclaredParameters) -> Iterator[tuple[str, str]]:
+    """(parameter, kind) of each coordinate: the logarithm of a number above zero ("log"), "correlation", or other."""
+    for name, domain in params.domains:
+        labels = domain.coordinate_names(name, domain.shape)
+        base = _base(domain)
+        half_line = isinstance(base, Interval) and np.isinf(base.high)
+        for label in labels:
+            if isinstance(base, Correlation):
+                yield name, "correlation"
+            elif isinstance(base, Positive) or half_line or (
+                isinstance(base, PositiveDefinite) and label.startswith("log ")
+            ):
+                yield name, "log"
+            else:
+                yield name, "other"
+
+
+def _base(domain: Domain) -> Domain:
+    while isinstance(domain, Fixed | Tied):
+        domain = domain.base
+    return domain
+
+
+def _grows(end: _End, j: int, sign: float) -> bool:
+    """Whether the likelihood still rises, and no slower, as a coordinate goes on."""
+    return any(_is_line(*_changes(end, function, j, sign), end.weight) for function in (end.objective, end.expected))
+
+
+def _grew(end: _End, j: int) -> bool:
+    """Whether the likelihood rose on the way here with each factor, up to where rounding keeps it from rising more."""
+    first, second = _changes(end, end.objective, j, 1.0)
+    return _is_line(-first, -second, end.weight) and second > 2.5 * first
+
+
+def _changes(end: _End, function: Any, j: int, sign: float) -> tuple[float, float]:
+    """By how much a function changes with one step, and with two."""
+    values = []
+    for steps in range(3):
+        moved = end.vector.copy()
+        moved[j] += sign * SHRUNK * steps
+        values.append(function(moved))
+    return values[1] - values[0], values[2] - values[0]
+
+
+def _is_line(first: float, second: float, weight: float) -> bool:
+    return bool(first > RISE * SHRUNK * weight and second > 1.8 * first)
+
+
+def _without_bound(end: _End, name: str, which: list[int]) -> str:
+    entries = ", ".join(end.names[j].removeprefix("log ") for j in which[:MOST_TOLD])
+    base = _base(dict(end.params.domains)[name])
+    if isinstance(base, Positive | Interval):
+        value = np.exp(end.vector[which[0]])
+        what = f"{entries} goes to zero (it is {value:.3g} here)"
+        bound = f", or a lower bound in place of {type(base).__name__}, such as em.Interval(1e-3, float('inf'))"
+    else:
+        what, bound = f"{name} becomes singular ({entries})", ""
+    return (
+        f"the likelihood grows without bound as {what}: a few rows are fitted exactly, and this is no estimate.  "
+        f"Give the model a prior that keeps {name} away from there (log_prior=){bound}; another start may lead "
+        "elsewhere"
+    )
+
+
+# -- ends of domains ---------------------------------------------------------------------------
+
+
+def _boundary(end: _End) -> Told:
+    """Entries that the fit, not the start, has led to the ends of their domains."""
+    found: list[str] = []
+    for name, domain in end.params.domains:
+        base = _base(domain)
+        reached = _at_end(base, end.params[name], end.start[name]) & ~_at_end(base, end.start[name], end.start[name])
+        found += [f"{name}[{','.join(map(str, index))}]" if index else name for index in np.argwhere(reached).tolist()]
+    if not found:
+        return []
+    more = f" and {len(found) - MOST_TOLD} more" if len(found) > MOST_TOLD else ""
+    verb = "lies at an end of its domain" if len(found) == 1 else "lie at an end of their domains"
+    message = (
+        f"{', '.join(found[:MOST_TOLD])}{more} {verb}: EM hardly leads away from there, and standard errors "
+        "mean nothing there; if it is not what you expect, try another start, fewer states, "
+        "or a prior (log_prior=)"
+    )
+    return [(None, "boundary", message)]
+
+
+def _at_end(domain: Domain, value: FloatArray, start: FloatArray) -> Array:
+    value = np.asarray(value)
+    if isinstance(domain, Simplex | Positive):
+        return np.asarray(value < AT_END * (start if isinstance(domain, Positive) else 1.0))
+    if not isinstance(domain, Interval):
+        return np.zeros(value.shape, bool)
+    width = domain.high - domain.low if np.isfinite(domain.high - domain.low) else 1.0
+    return np.asarray((value - domain.low < AT_END * width) | (domain.high - value < AT_END * width))

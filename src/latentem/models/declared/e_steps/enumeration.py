@@ -1,0 +1,43 @@
+"""Exact enumeration: p(z = k | x) ∝ p(x, z = k) over all states of z."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...._typing import Array, FloatArray
+from ....data import Batch
+from ....kernels.normalize import normalize_states
+from ..compiled import Compiled, Values
+from .points import EStep, Points, known_states
+
+
+@dataclass(frozen=True)
+class Enumeration(EStep):
+    """Every state of z is tried; the rows of a group share theirs."""
+
+    @property
+    def kind(self) -> str:
+        return "exact enumeration of z"
+
+    def points(self, functions: Compiled, theta: Values, x: FloatArray, batch: Batch) -> Points:
+        per_group = functions.declaration.per_group
+        u = np.empty((len(x), 0))
+        values = functions.values(theta, x, u)
+        joint = np.add.reduceat(values, batch.group_offsets[:-1], axis=1) if per_group else values.copy()
+        impose(known_states(batch, per_group), joint)
+        log_likelihood = normalize_states(joint)
+        joint[:, ~np.isfinite(log_likelihood)] = 0.0
+        weights = np.repeat(joint, batch.group_lengths, axis=1) if per_group else joint
+        return Points(np.arange(len(x)), u, weights, values, log_likelihood)
+
+
+def impose(known: Array | None, joint: FloatArray) -> None:
+    """Make every state but the known one impossible, in log joints (K, units)."""
+    if known is None:
+        return
+    units = np.flatnonzero(known >= 0)
+    kept = joint[known[units], units]
+    joint[:, units] = -np.inf
+    joint[known[units], units] = kept
