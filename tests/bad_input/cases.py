@@ -152,7 +152,8 @@ def start_values(rng: Rng, name: str, kind: Kind, options: dict[str, Any], k: in
         factors = rng.normal(size=(k, d, d)) * sizes(k, 1, 1)
         matrices = factors @ np.swapaxes(factors, 1, 2)
         precisions = {"full": matrices, "tied": matrices[0], "diag": sizes(k, d), "spherical": sizes(k)}
-        largest = np.array([np.max(np.abs(x[~np.isnan(x)]), initial=0.0) for x in np.asarray(X, float).T])
+        numbers = np.ones((1, d)) if sparse.issparse(X) or X.dtype.kind == "O" else X
+        largest = np.max(np.where(np.isnan(numbers), 0.0, np.abs(numbers)), axis=0)
         means = {"means_init": rng.normal(size=(k, d)) * 10 ** rng.uniform(-3, 3, (k, 1)) * largest}
         return means | ({"precisions_init": precisions[options["covariance_type"]]} if rng.random() < 0.5 else {})
     names = [own for own in kind.names if "columns" not in own]

@@ -54,7 +54,7 @@ def public_names(room: str) -> set[str]:
 
 def test_the_page_of_names_has_every_public_name_once_and_no_other() -> None:
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
-    _, *parts = re.split(r"^## `latentem\.(\w+)`\n", page, flags=re.MULTILINE)
+    _, *parts = re.split(r"^## `latentem\.([\w.]+)`\n", page, flags=re.MULTILINE)
     listed = {
         room: sorted(re.findall(r"^- `(\w+)`: \S", lines, re.MULTILINE))
         for room, lines in zip(parts[::2], parts[1::2], strict=True)

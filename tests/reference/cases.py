@@ -20,10 +20,11 @@ import pytest
 
 from latentem.em import iterate
 from latentem.execution import Serial
-from latentem.fitting import as_source, fit
+from latentem.fitting import fit
 from latentem.latents.categorical import CategoricalParameters
 from latentem.model import ModelParameters
 from latentem.result import EMResult, Iteration
+from latentem.sources import as_source
 
 COPIED = Path(__file__).parent / "data"
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "reference"
