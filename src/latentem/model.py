@@ -507,7 +507,7 @@ def _impose(labels: Array, log_density: FloatArray, batch: Batch, per_group: boo
 def _impossible(log_likelihood: FloatArray, batch: Batch, per_group: bool) -> LatentemError:
     unit = int(np.flatnonzero(~np.isfinite(log_likelihood))[0])
     row = batch.row_of_unit(unit, per_group)
-    value = batch.values[row - batch.first_row].tolist()
+    value = batch.values[batch.group_offsets[unit] if per_group else unit].tolist()
     return DataError(
         f"row {row} ({value}) has log-likelihood {log_likelihood[unit]} at the current parameters: no state can have "
         "produced it; remove the row, widen the support, or add a component for outliers (UniformNoise)"

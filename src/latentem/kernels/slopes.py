@@ -117,7 +117,9 @@ class SecondDerivatives(Gradients):
         most = _FURTHEST_OFF * np.maximum(1.0, np.abs(point))
         lengths = np.minimum(np.where(np.isfinite(lengths), lengths, 1.0), most)
         steps = _PER_LENGTH * lengths
-        return Quadratic(_finite(gradient), _symmetric(hessian * steps * steps[:, None]), steps)
+        with np.errstate(invalid="ignore", over="ignore"):
+            scaled = hessian * steps * steps[:, None]
+        return Quadratic(_finite(gradient), _symmetric(scaled), steps)
 
 
 def _symmetric(hessian: FloatArray) -> FloatArray:

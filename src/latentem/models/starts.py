@@ -241,7 +241,7 @@ def _rows(batch: Batch, rows: Array, offsets: Array | None) -> Batch:
         missing=batch.missing,
         covariates=take(batch.covariates),
         layout=batch.layout,
-        rows=take(batch.rows),
+        rows=rows + batch.first_row if batch.rows is None else batch.rows[rows],
     )
 
 

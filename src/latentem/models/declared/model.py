@@ -21,7 +21,7 @@ from .declaration import Declaration
 from .e_steps import EStep, Points, choose
 from .m_steps.maximize import maximize_on_pivots, maximize_over_data
 from .m_steps.sufficient import Basis, NoBasis, find_basis, first_rows_too
-from .parameters import DeclaredParameters
+from .parameters import DeclaredParameters, logarithms
 
 if TYPE_CHECKING:
     from .using.explaining import Explanation
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 # Q rebuilt from the pivots may differ from Q over the data by this share of the size of its terms.
 AGREEMENT = 1e-9
 POOL_POINTS = 4096
+# The logarithm of a positive parameter below which derivatives may overflow: an unbounded likelihood has led there,
+# which is told after the fit.
+VANISHED = float(-60 * np.log(10.0))
 SLAB = 8 * BLOCK
 
 
@@ -146,6 +149,8 @@ class DeclaredModel(Model):
         if self._holds(statistics, params):
             on_pivots = remembering(partial(self._q_on_pivots, statistics))
             if not np.isfinite(on_pivots(start)[1]).all():
+                if np.any(logarithms(params) < VANISHED):
+                    return params
                 self._refuse_gradient(params, *self._pivot_pairs(statistics))
             return params.unflatten(maximize_on_pivots(on_pivots, start))
         if fold is None:

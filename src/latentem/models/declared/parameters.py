@@ -9,8 +9,9 @@ from typing import Any, Self
 import numpy as np
 
 from ..._typing import FloatArray
+from ...domains import Correlation, Domain, Fixed, Interval, Positive, PositiveDefinite, Tied
 from ...errors import ParameterError
-from ...parameters import Domain, Parameters
+from ...parameters import Parameters
 
 Domains = tuple[tuple[str, Domain], ...]
 
@@ -97,3 +98,32 @@ def shaped(name: str, value: Any, domain: Domain) -> FloatArray:
     if array.shape != domain.shape:
         raise ParameterError(f"the parameter {name!r} must have shape {domain.shape}, got {array.shape}")
     return array
+
+
+def without_constraints(domain: Domain) -> Domain:
+    """The domain of which some entries are fixed or tied."""
+    while isinstance(domain, Fixed | Tied):
+        domain = domain.base
+    return domain
+
+
+def coordinate_kinds(domains: Domains) -> Iterator[tuple[str, str]]:
+    """(parameter, kind) of each coordinate: the logarithm of a number above zero ("log"), "correlation", or "other"."""
+    for name, domain in domains:
+        base = without_constraints(domain)
+        half_line = isinstance(base, Interval) and np.isinf(base.high)
+        for label in domain.coordinate_names(name, domain.shape):
+            if isinstance(base, Correlation):
+                yield name, "correlation"
+            elif isinstance(base, Positive) or half_line or (
+                isinstance(base, PositiveDefinite) and label.startswith("log ")
+            ):
+                yield name, "log"
+            else:
+                yield name, "other"
+
+
+def logarithms(params: DeclaredParameters) -> FloatArray:
+    """The coordinates of `params` that are logarithms of numbers above zero."""
+    kinds = [kind == "log" for _, kind in coordinate_kinds(params.domains)]
+    return np.asarray(params.flatten()[np.array(kinds, bool)])

@@ -19,7 +19,7 @@ from ...result import EMResult, Finding, Status
 from ...statistics import Expectation
 from ..starts import draw_pool
 from . import starts
-from .checking.checks import check_declaration, check_functions
+from .checking.checks import check_declaration, check_functions, check_indices
 from .checking.gradients import check_gradients
 from .diagnosing.diagnosis import diagnose
 from .e_steps.monte_carlo import MonteCarlo
@@ -57,6 +57,8 @@ def prepare(
     """
     rng, pool = np.random.default_rng(0), pool_of(source) if pool is None else pool
     check_declaration(model, params, pool)
+    for _ in check_indices(model, params, source):
+        pass
     complete = len(pool) == source.n_rows
     prepared = model.prepared(params, pool, complete, rng)
     if isinstance(prepared.basis, NoBasis):
@@ -98,7 +100,8 @@ def diagnosed(result: EMResult, source: Source, params: DeclaredParameters, pool
         remaining=result.remaining_gain if np.isfinite(result.remaining_gain) else 0.0,
     )
     findings = [Finding(code, text, k) for k, code, text in told]
-    if (lost := _without_gradient(result, source)) is not None:
+    unbounded = any(one.code == "unbounded" for one in findings)
+    if not unbounded and (lost := _without_gradient(result, source)) is not None:
         findings.append(Finding("slope", lost))
     if (short := result.model.shortcomings(result.parameters, pool)) is not None:
         findings.append(Finding("simulation" if isinstance(result.model.estep, MonteCarlo) else "quadrature", short))

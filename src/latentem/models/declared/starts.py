@@ -18,12 +18,15 @@ from ...domains import Domain, Fixed, Ordered, Positive, Real, Tied
 from ...em import Executor, iterate
 from ...errors import LatentemError, ParameterError
 from ..starts import PoolSource, draw_pool
+from .checking.checks import check_values
 from .model import DeclaredModel
-from .parameters import DeclaredParameters
+from .parameters import DeclaredParameters, logarithms
 
 POOL_ROWS = 1000
 CANDIDATES, SURVIVORS, ITERATIONS = 60, 6, 5
 SPREADS = (0.3, 1.0, 2.0)
+# A factor by which a scale becomes smaller in a few iterations only where it goes to zero, in logs.
+VANISHING = float(np.log(1e5))
 
 
 def initial_parameters(
@@ -53,7 +56,10 @@ def initial_parameters(
             f"{_refusal(model, pool, own, rng)}.  If other parameters would do, give em.fit a start: "
             f"parameters={{{', '.join(f'{name!r}: …' for name, _ in domains if name not in own)}}}"
         )
-    return max((_short_run(model, params, pool, source, executor) for params in best), key=lambda pair: pair[0])[1]
+    runs = [_short_run(model, params, pool, source, executor) for params in best]
+    # Where the likelihood has no bound, the highest are those that are lost.
+    sound = [run for run, candidate in zip(runs, best, strict=True) if not _has_vanished(candidate, run[1])]
+    return max(sound, key=lambda run: run[0])[1] if sound else best[0]
 
 
 def checked(name: str, value: Any, domain: Domain) -> FloatArray:
@@ -74,6 +80,7 @@ def _refusal(
     params = _candidate(model, own, _Columns(pool.values), rng)
     try:
         with np.errstate(all="ignore"):
+            check_values(model, params, pool)
             model.infer(params, pool)
             prior = model.log_prior(params)
     except LatentemError as error:
@@ -141,6 +148,11 @@ def _objective(model: DeclaredModel, params: DeclaredParameters, pool: Batch) ->
         except LatentemError:
             return -np.inf
     return value if np.isfinite(value) else -np.inf
+
+
+def _has_vanished(before: DeclaredParameters, after: DeclaredParameters) -> bool:
+    """Whether a positive parameter has become smaller by orders of magnitude."""
+    return bool(np.any(logarithms(before) - logarithms(after) > VANISHING))
 
 
 def _short_run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from ..compiled import Compiled
 from ..e_steps import Points
 from ..parameters import DeclaredParameters
 from .gradients import check_gradients
-from .indices import check_lookups, is_first, levels, rows_for
+from .indices import Extremes, check_lookups, is_first, levels, looks_up_data, rows_for
 from .mistakes import explained
 from .tracing import Density, inputs_at, trace
 from .wording import (
@@ -64,13 +65,32 @@ def check_declaration(model: DeclaredModel, params: DeclaredParameters, batch: B
     functions = model._functions(batch)
     check_functions(model, batch)
     check_lookups(functions, _densities(functions), params, batch)
-    _check_values(model, functions, params, batch)
+    check_values(model, params, batch)
     _check_distributions(functions, params, batch)
     # Probabilities that add to one at the start alone are those of a start that is even.
     moved = params.unflatten(params.flatten() + MOVED * np.random.default_rng(0).normal(size=params.n_free))
     _check_distributions(functions, moved, batch, "away from the start")
     _check_even_transitions(model, functions, moved, batch)
     check_gradients(model, params, batch)
+
+
+def check_indices(model: DeclaredModel, params: DeclaredParameters, batches: Iterable[Batch]) -> Iterator[Batch]:
+    """The batches, each of them once it is clear that no number in it is an index out of range.
+
+    An index grows with a number in the data, if it depends on one: the extremes of the columns are looked at.
+
+    Raises
+    ------
+    DataError, ParameterError
+        A number in the data makes a density take an entry that an array does not have; the row is named.
+    """
+    extremes = Extremes()
+    for batch in batches:
+        functions = model._functions(batch)
+        densities = _densities(functions)
+        if looks_up_data(densities) and len(rows := extremes.new(batch)):
+            check_lookups(functions, densities, params, batch, rows)
+        yield batch
 
 
 def check_functions(model: DeclaredModel, batch: Batch) -> None:
@@ -98,6 +118,8 @@ def describe_impossible(
     known = "" if batch.labels is None else ", given the known states"
     total = points.log_likelihood[unit]
     whole = f"{what} that is impossible{known}" if total == -np.inf else f"{what} whose log-likelihood is {total}"
+    if total == -np.inf and np.isposinf(values).any():
+        whole = f"{what} whose density cannot be integrated over z"
     state = states_in_words(functions, np.any(worst, axis=1), "NaN or infinite" if odd.any() else "impossible")
     return DataError(
         f"{row_in_words(functions, batch, int(at))} belongs to {whole}{state}, at {theta_in_words(params)}.  "
@@ -140,6 +162,11 @@ def _check_groups(functions: Compiled, batch: Batch) -> None:
 
 def _check_result(functions: Compiled, density: Density) -> None:
     name = named(functions, density.role)
+    if density.shape != () and density.role == "log_prior":
+        raise ParameterError(
+            f"{name} must return one number, but returned an array of shape {density.shape}: add up the log densities "
+            f"of its parts, with jnp.sum.  {arguments(functions, density.role)}"
+        )
     if density.shape != ():
         raise ParameterError(
             f"{name} must return one number for one row, but returned an array of shape {density.shape}: add up what "
@@ -187,7 +214,9 @@ def _has_one_value(functions: Compiled, key: Any) -> bool:
 # -- values ------------------------------------------------------------------------------------
 
 
-def _check_values(model: DeclaredModel, functions: Compiled, params: DeclaredParameters, batch: Batch) -> None:
+def check_values(model: DeclaredModel, params: DeclaredParameters, batch: Batch) -> None:
+    """Raise where a density is no number, or a row impossible for every z; the row, z and θ are named."""
+    functions = model._functions(batch)
     if model.declaration.log_prior is not None and np.isnan(value := model.log_prior(params)):
         raise ParameterError(f"{named(functions, 'log_prior')} is {value} at the start, {theta_in_words(params)}")
     x, k = model.rows(batch), functions.space.n_states

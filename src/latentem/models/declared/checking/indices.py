@@ -21,13 +21,17 @@ MOST_POINTS, MOST_TRIED = 20_000, 64
 
 
 def check_lookups(
-    functions: Compiled, densities: Iterable[Density], params: DeclaredParameters, batch: Batch
+    functions: Compiled,
+    densities: Iterable[Density],
+    params: DeclaredParameters,
+    batch: Batch,
+    among: Array | None = None,
 ) -> None:
-    """Raise where a density takes entries that an array does not have, and these matter."""
+    """Raise where a density takes entries that an array does not have, and these matter; in some rows, or in all."""
     for density in densities:
         if density.role == "log_prior" or not density.lookups:
             continue
-        rows, states, previous = _points(functions, density, batch)
+        rows, states, previous = _points(functions, density, batch, among)
         if not len(rows):
             continue
 
@@ -43,19 +47,51 @@ def check_lookups(
             raise _out_of_range(functions, density, lookup, batch, int(rows[wrong[0]]), int(states[wrong[0]]))
 
 
-def _points(functions: Compiled, density: Density, batch: Batch) -> tuple[Array, Array, Array]:
-    """(rows, states, previous states) at which a density's indices are looked at."""
-    k = functions.space.n_states
-    labels = k * k if density.role == "log_transition" else k
+def looks_up_data(densities: Iterable[Density]) -> bool:
+    """Whether any density takes entries of arrays by numbers in the data."""
+    return any("x" in _kinds(density) for density in densities if density.role != "log_prior")
+
+
+class Extremes:
+    """The least and the largest entry of each column, batch by batch."""
+
+    def __init__(self) -> None:
+        self.low: FloatArray | float = np.inf
+        self.high: FloatArray | float = -np.inf
+
+    def new(self, batch: Batch) -> Array:
+        """Rows of the batch that go beyond those of the batches before it."""
+        values = batch.values if batch.weights is None else batch.values[batch.weights > 0]
+        numbers = np.arange(len(batch)) if batch.weights is None else np.flatnonzero(batch.weights > 0)
+        if not len(values):
+            return numbers
+        low, high = np.where(np.isnan(values), np.inf, values), np.where(np.isnan(values), -np.inf, values)
+        ends = low.argmin(axis=0)[low.min(axis=0) < self.low], high.argmax(axis=0)[high.max(axis=0) > self.high]
+        self.low, self.high = np.minimum(self.low, low.min(axis=0)), np.maximum(self.high, high.max(axis=0))
+        return numbers[np.unique(np.concatenate(ends))]
+
+
+def _kinds(density: Density) -> set[str]:
+    """Of which kinds the inputs are that a density's indices depend on."""
     reached = density.reached()
-    kinds = {
+    return {
         kind
         for step in density.lookups
         for ref in step.indices
         if isinstance(ref, int)
         for kind, _ in reached[ref]
     }
+
+
+def _points(
+    functions: Compiled, density: Density, batch: Batch, among: Array | None
+) -> tuple[Array, Array, Array]:
+    """(rows, states, previous states) at which a density's indices are looked at."""
+    k = functions.space.n_states
+    labels = k * k if density.role == "log_transition" else k
+    kinds = _kinds(density)
     rows = rows_for(functions, density.role, batch)
+    rows = rows if among is None else rows[np.isin(rows, among)]
     rows = rows[: max(1, MOST_POINTS // labels)] if "x" in kinds else rows[:1]
     label = np.arange(labels if kinds & {"z", "previous"} else 1)
     row, both = (part.ravel() for part in np.meshgrid(rows, label, indexing="ij"))
@@ -98,10 +134,11 @@ def _out_of_range(
     what = made_of if direct else f"an array made from {made_of}" if made_of else "a constant array"
     axis = f" along axis {lookup.axis}" if len(shape) > 1 else ""
     name, source = named(functions, density.role), " and ".join(by)
-    if by and all(one == "x" or one.startswith("x") for one in by):
+    if any(one == "x" or one.startswith(("x[", "x.")) for one in by):
+        makes, at = ("makes", "") if len(by) == 1 else ("make", f" at {functions.space.describe(state)}")
         return DataError(
-            f"row {batch.row_of_unit(row, False)}: {source} makes {name} take entry {lookup.index}{axis} of {what}, "
-            f"which has shape {shape}: its entries are numbered from 0 to {lookup.size - 1}; correct the data, or give "
+            f"row {batch.row_of_unit(row, False)}: {source} {makes} {name} take entry {lookup.index}{axis} of "
+            f"{what}{at}, which has shape {shape}: its entries are numbered from 0 to {lookup.size - 1}; correct the data, or give "
             "it more"
         )
     if source == "z" and functions.space.kind == "single" and lookup.index == int(functions.space.states[state, 0]):

@@ -197,7 +197,8 @@ def trace(functions: Compiled, role: str) -> Density:
     with jax.enable_x64(True):
         closed = jax.make_jaxpr(called)(*examples)
     if len(closed.out_avals) != 1:
-        raise TypeError(f"{role} must return one number, but returned {len(closed.out_avals)} of them")
+        found = f"{len(closed.out_avals)} of them" if closed.out_avals else "None (is a return missing?)"
+        raise TypeError(f"{role} must return one number, but returned {found}")
     flat = Flattened(len(keys))
     output = flat.inline(closed.jaxpr, closed.consts, list(range(len(keys))))[0]
     shapes = {**dict(enumerate(np.shape(example) for example in examples)), **flat.shapes}

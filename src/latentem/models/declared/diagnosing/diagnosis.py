@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,14 +10,15 @@ import numpy as np
 
 from ...._typing import Array, FloatArray
 from ....data import Batch
-from ....domains import Correlation, Domain, Fixed, Interval, Positive, PositiveDefinite, Simplex, Tied
+from ....domains import Domain, Interval, Positive, Simplex
 from ....errors import LatentemError
 from ....statistics import Expectation
 from ..m_steps.sufficient import Basis
 from ..model import DeclaredModel
-from ..parameters import DeclaredParameters
+from ..parameters import DeclaredParameters, coordinate_kinds, without_constraints
 from .place import Place, Whole
 from .ridges import flat_directions, null_directions
+from .same_states import same_states
 from .slopes import slopes
 
 Told = list[tuple[int | None, str, str]]
@@ -45,6 +45,7 @@ def diagnose(
     """What a user should know of the end of a fit: (None, code, sentence).
 
     "unbounded": a scale goes to zero, or a matrix becomes singular, and the likelihood grows with it.
+    "same-states": states of z that EM cannot tell apart.
     "flat": the likelihood does not change along a direction of the parameters.
     "slope": the fit claims to have converged where the likelihood still rises, or is not as its derivatives say.
     "boundary": the fit has led probabilities, numbers in an interval, or positive numbers to their ends.
@@ -75,7 +76,7 @@ def diagnose(
             place = Place(model, params, expectation, pool, start_params, whole)
             null = null_directions(place)
             rising = slopes(place, null, remaining) if converged else []
-            return _boundary(there) + rising + flat_directions(place, null)
+            return _boundary(there) + same_states(model, params, pool) + rising + flat_directions(place, null)
     except LatentemError:
         # A pool that is impossible here tells nothing.
         return _boundary(there)
@@ -129,7 +130,7 @@ def _unbounded(end: _End) -> Told:
     sizes = [float(np.nanstd(column)) for column in end.pool.values.T if np.isfinite(column).any()]
     data = float(np.log(min((size for size in sizes if size > 0), default=1.0)))
     found: dict[str, list[int]] = {}
-    for j, (name, kind) in enumerate(_coordinates(end.params)):
+    for j, (name, kind) in enumerate(coordinate_kinds(end.params.domains)):
         if kind == "correlation":
             gone = abs(end.vector[j]) > FAR / 2
             grows = gone and _grows(end, j, float(np.sign(end.vector[j])))
@@ -141,29 +142,6 @@ def _unbounded(end: _End) -> Told:
         if grows:
             found.setdefault(name, []).append(j)
     return [(None, "unbounded", _without_bound(end, name, which)) for name, which in found.items()]
-
-
-def _coordinates(params: DeclaredParameters) -> Iterator[tuple[str, str]]:
-    """(parameter, kind) of each coordinate: the logarithm of a number above zero ("log"), "correlation", or other."""
-    for name, domain in params.domains:
-        labels = domain.coordinate_names(name, domain.shape)
-        base = _base(domain)
-        half_line = isinstance(base, Interval) and np.isinf(base.high)
-        for label in labels:
-            if isinstance(base, Correlation):
-                yield name, "correlation"
-            elif isinstance(base, Positive) or half_line or (
-                isinstance(base, PositiveDefinite) and label.startswith("log ")
-            ):
-                yield name, "log"
-            else:
-                yield name, "other"
-
-
-def _base(domain: Domain) -> Domain:
-    while isinstance(domain, Fixed | Tied):
-        domain = domain.base
-    return domain
 
 
 def _grows(end: _End, j: int, sign: float) -> bool:
@@ -193,7 +171,7 @@ def _is_line(first: float, second: float, weight: float) -> bool:
 
 def _without_bound(end: _End, name: str, which: list[int]) -> str:
     entries = ", ".join(end.names[j].removeprefix("log ") for j in which[:MOST_TOLD])
-    base = _base(dict(end.params.domains)[name])
+    base = without_constraints(dict(end.params.domains)[name])
     if isinstance(base, Positive | Interval):
         value = np.exp(end.vector[which[0]])
         what = f"{entries} goes to zero (it is {value:.3g} here)"
@@ -214,7 +192,7 @@ def _boundary(end: _End) -> Told:
     """Entries that the fit, not the start, has led to the ends of their domains."""
     found: list[str] = []
     for name, domain in end.params.domains:
-        base = _base(domain)
+        base = without_constraints(domain)
         reached = _at_end(base, end.params[name], end.start[name]) & ~_at_end(base, end.start[name], end.start[name])
         found += [f"{name}[{','.join(map(str, index))}]" if index else name for index in np.argwhere(reached).tolist()]
     if not found:

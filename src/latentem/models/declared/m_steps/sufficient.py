@@ -240,7 +240,10 @@ def _from_pattern(
     rank = m if rank is None else rank
     pivots = qr(scaled, mode="economic", pivoting=True)[2][:rank]
     rows = qr(scaled[:, pivots].T, mode="economic", pivoting=True)[2][:rank]
-    inverse = np.linalg.inv(scaled[np.ix_(rows, pivots)]) / sizes[rows]
+    try:
+        inverse = np.linalg.inv(scaled[np.ix_(rows, pivots)]) / sizes[rows]
+    except np.linalg.LinAlgError:
+        return NoBasis("the log density is no exponential family in θ: no few observations stand for the others")
     return pivots, rows, inverse, distinct
 
 

@@ -21,8 +21,7 @@ from ..m_steps.sufficient import Basis, NoBasis
 from ..model import DeclaredModel
 from ..outline import spelled
 from ..parameters import DeclaredParameters
-from ..preparing import POOL_ROWS, prepare
-from ..starts import initial_parameters
+from ..preparing import POOL_ROWS, prepare, start
 from .new_data import NewData, checked_parameters
 
 BEFORE_DATA = "not known before data: model.explain(x)"
@@ -161,8 +160,7 @@ def _start(model: DeclaredModel, source: Source, parameters: Any) -> DeclaredPar
     """The parameters given, or drawn where they are not."""
     if parameters is not None and not isinstance(parameters, Mapping):
         return checked_parameters(model, parameters)
-    rng = np.random.default_rng(0)
-    return initial_parameters(model, source, given=parameters or {}, rng=rng, executor=Serial())
+    return start(model, source, parameters or {}, np.random.default_rng(0), Serial())
 
 
 def _unit(model: DeclaredModel) -> str:

@@ -15,6 +15,7 @@ from ....io.tables import Table, read_table
 from ....layout import Layout, Piece, is_named_tuple
 from ....sources import Grouping, as_source, has_names
 from ...starts import draw_pool
+from ..checking.checks import check_functions
 from ..compiled import compiled
 from ..model import DeclaredModel
 from ..parameters import DeclaredParameters
@@ -86,6 +87,7 @@ def ready(model: DeclaredModel, params: DeclaredParameters, source: Source) -> D
     """The model as it is where it was fitted, else with an E-step that these data ask for."""
     if model.layout is not None:
         return model
+    check_functions(model, next(iter(source)))
     pool = draw_pool(source, np.random.default_rng(0), POOL_ROWS)
     functions = compiled(model.declaration, source.layout)
     return replace(model, estep=model.estep.prepared(functions, params.values, model.rows(pool), pool))

@@ -11,6 +11,7 @@ import numpy as np
 from ...._typing import Array, FloatArray
 from ....data import Batch
 from ....latents import Continuous, Normal
+from ..checking.checks import check_indices
 from ..e_steps import Points
 from ..model import DeclaredModel
 from ..space import Space
@@ -109,7 +110,8 @@ def _inferred(
     params = checked_parameters(model, parameters)
     data = NewData.of(model, x, groups, lengths)
     fitted = ready(model, params, data.source)
-    return data, ((batch, fitted.infer(params, batch)) for batch in batches(fitted, data.source))
+    checked = check_indices(fitted, params, batches(fitted, data.source))
+    return data, ((batch, fitted.infer(params, batch)) for batch in checked)
 
 
 def _counted_once(
