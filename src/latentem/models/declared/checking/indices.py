@@ -138,8 +138,8 @@ def _out_of_range(
         makes, at = ("makes", "") if len(by) == 1 else ("make", f" at {functions.space.describe(state)}")
         return DataError(
             f"row {batch.row_of_unit(row, False)}: {source} {makes} {name} take entry {lookup.index}{axis} of "
-            f"{what}{at}, which has shape {shape}: its entries are numbered from 0 to {lookup.size - 1}; correct the data, or give "
-            "it more"
+            f"{what}{at}, which has shape {shape}: its entries are numbered from 0 to {lookup.size - 1}; "
+            "correct the data, or give it more"
         )
     if source == "z" and functions.space.kind == "single" and lookup.index == int(functions.space.states[state, 0]):
         runs = f"z runs to {int(functions.space.states.max())}"

@@ -59,6 +59,6 @@ def _told(model: DeclaredModel, group: list[int]) -> str:
     listed = f"{', '.join(names[:-1])} and {names[-1]}" + (", …" if len(group) > 4 else "")
     return (
         f"{listed} are the same to the data: their log densities differ by a constant, every row has the same "
-        "posterior for them, and EM cannot lead them apart.  If the fit began like this, start them apart (parameters= with "
-        "values that differ between states, or none, so that they are drawn); else declare fewer states"
+        "posterior for them, and EM cannot lead them apart.  If the fit began like this, start them apart (parameters= "
+        "with values that differ between states, or none, so that they are drawn); else declare fewer states"
     )
