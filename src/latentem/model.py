@@ -18,7 +18,7 @@ from ._typing import Array, FloatArray
 from .data import ArraySource, Batch, Source
 from .errors import DataError, LatentemError, ParameterError, name_columns
 from .parameters import Parameters
-from .statistics import Expectation, Statistics
+from .statistics import Expectation, Statistics, arrays_of
 
 P = TypeVar("P", bound=Parameters)
 S = TypeVar("S", bound=Statistics)
@@ -249,23 +249,31 @@ class Prior:
         Pseudo-observations, seen by every component.
     weights : (m,)
         Their weights; all components see each with this weight.
-    concentration : float
-        Pseudo-count of each state: a Dirichlet prior with parameter 1 + concentration.
+    concentration : float, or the latent's Statistics
+        Pseudo-count of each state: a Dirichlet prior with parameter 1 + concentration.  Statistics of the latent are
+        pseudo-counts of each state or transition by itself.
     """
 
     rows: FloatArray | None = None
     weights: FloatArray | None = None
-    concentration: float = 0.0
+    concentration: float | Statistics = 0.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.concentration) and self.concentration >= 0):
-            raise ParameterError(f"a prior's concentration must be finite and not negative, got {self.concentration}")
+        given = self.concentration
+        counts = arrays_of(given) if isinstance(given, Statistics) else [np.asarray(given)]
+        if not all(np.all(np.isfinite(count) & (count >= 0)) for count in counts):
+            raise ParameterError(f"a prior's concentration must be finite and not negative, got {given}")
         if self.weights is not None and self.rows is None:
             raise ParameterError("a prior has weights, but no rows that they could belong to")
 
     @property
     def is_flat(self) -> bool:
-        return self.rows is None and self.concentration == 0
+        return self.rows is None and not isinstance(self.concentration, Statistics) and self.concentration == 0
+
+    def counts(self, latent: Latent[Any, Any]) -> Any:
+        """The latent's pseudo-statistics."""
+        given = self.concentration
+        return given if isinstance(given, Statistics) else latent.pseudo_statistics(given)
 
     def check(self, family: Family[Any, Any], n_columns: int) -> None:
         """Raise `DataError` where the pseudo-observations could not be rows of the data."""
@@ -394,12 +402,19 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
         if pseudo is not None:
             weights = pseudo.unit_weights(self.family.per_group)
             total += float(np.sum(self.family.log_density(pseudo, params.emission) @ weights))
-        counts = self.latent.pseudo_statistics(self.prior.concentration)
+        counts = self.prior.counts(self.latent)
         return total + self.latent.expected_log_density(counts, params.latent)
 
     def objective_score(self, statistics: ModelStatistics, params: ModelParameters) -> FloatArray:
-        """By Fisher's identity the gradient of Q at θ, the prior's pseudo-observations counted in."""
-        return self.score(self.with_prior(statistics, params), params)
+        """By Fisher's identity the gradient of Q at θ, the prior's pseudo-observations and the family's prior counted in."""
+        score = self.score(self.with_prior(statistics, params), params)
+        if self.family.log_prior(params.emission) == 0:
+            return score
+        from .kernels.derivatives import gradient
+
+        emission = params.emission
+        own = gradient(lambda v: self.family.log_prior(emission.unflatten(v)), emission.flatten())
+        return np.concatenate([score[: len(score) - len(own)], score[len(score) - len(own) :] + own])
 
     def told(self, statistics: ModelStatistics, params: ModelParameters) -> list[tuple[int | None, str, str]]:
         found = self.family.findings(statistics.emission, params.emission)
@@ -414,7 +429,7 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
         return ModelStatistics(statistics.latent + pseudo.latent, emission)
 
     def _pseudo_statistics(self, params: ModelParameters) -> ModelStatistics:
-        counts = self.latent.pseudo_statistics(self.prior.concentration)
+        counts = self.prior.counts(self.latent)
         batch = self.prior.batch()
         if batch is None:
             return ModelStatistics(counts, None)
@@ -507,7 +522,13 @@ def _impose(labels: Array, log_density: FloatArray, batch: Batch, per_group: boo
 def _impossible(log_likelihood: FloatArray, batch: Batch, per_group: bool) -> LatentemError:
     unit = int(np.flatnonzero(~np.isfinite(log_likelihood))[0])
     row = batch.row_of_unit(unit, per_group)
-    value = batch.values[row - batch.first_row].tolist()
+    if per_group and batch.group_lengths[unit] > 1:
+        return DataError(
+            f"the {batch.group_lengths[unit]} rows from row {row} on have log-likelihood {log_likelihood[unit]} together "
+            "at the current parameters: no states can have produced them one after the other; allow more transitions "
+            "(probabilities of 0 stay 0), widen the support, or leave the rows out"
+        )
+    value = batch.values[batch.group_offsets[unit] if per_group else unit].tolist()
     return DataError(
         f"row {row} ({value}) has log-likelihood {log_likelihood[unit]} at the current parameters: no state can have "
         "produced it; remove the row, widen the support, or add a component for outliers (UniformNoise)"
