@@ -9,22 +9,26 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from itertools import pairwise
+from operator import add
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
 from ._typing import Array, FloatArray
-from .data import ArraySource, Batch, Source
+from .data import ArraySource, Batch, Source, default_chunk_rows
 from .errors import DataError, LatentemError, ParameterError, name_columns
 from .parameters import Parameters
-from .statistics import Expectation, Statistics, arrays_of
+from .statistics import Expectation, PairwiseSum, Statistics, arrays_of
 
 P = TypeVar("P", bound=Parameters)
 S = TypeVar("S", bound=Statistics)
 
 # The terms that a log density is the sum of: larger than their sum, and never much smaller than this.
 SMALLEST_TERMS = 16.0
+# From this many rows on a group is worked on block by block.
+LONG = 16_384
 
 
 Mask: TypeAlias = tuple[bool, ...]
@@ -81,6 +85,11 @@ class Family(ABC, Generic[P, S]):
         return False
 
     @property
+    def rowwise(self) -> bool:
+        """Whether a row's density depends on that row alone, so that a batch may be cut between any two rows."""
+        return not self.per_group
+
+    @property
     def discrete(self) -> bool:
         """Whether its values are whole numbers from 0, so that densities are probabilities (a class may set it)."""
         return False
@@ -135,6 +144,26 @@ class Family(ABC, Generic[P, S]):
         return []
 
 
+@dataclass(frozen=True)
+class LongGroup:
+    """A group of rows too long to be looked at all at once.
+
+    Attributes
+    ----------
+    edges : tuple of int
+        Where its blocks of rows begin and end; at least two blocks.
+    log_density : callable
+        (start, stop) → log p(xₙ | z = k) of these rows, (K, stop - start), which may be overwritten.
+    visit : callable
+        (part, start, stop, probabilities): to be told the posterior of all rows, once each, in blocks.  Parts 0 and 1
+        may be told at once; the order within a part must be the same every time.
+    """
+
+    edges: tuple[int, ...]
+    log_density: Callable[[int, int], FloatArray]
+    visit: Callable[[int, int, int, FloatArray], None]
+
+
 class Latent(ABC, Generic[P, S]):
     """p(z; θ) and how its posterior is found."""
 
@@ -159,6 +188,13 @@ class Latent(ABC, Generic[P, S]):
 
         `log_density` may be overwritten.
         """
+
+    def fold_group(self, group: LongGroup, params: P) -> tuple[S, float] | None:
+        """The statistics (of weight 1) and log-likelihood of one long group, block by block; None where that cannot be.
+
+        A group without possible states has the log-likelihood -∞.
+        """
+        return None
 
     @abstractmethod
     def statistics(self, posterior: Posterior, batch: Batch) -> S: ...
@@ -353,16 +389,58 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
     def _infer(
         self, params: ModelParameters, batch: Batch, ignored: Array | None = None
     ) -> tuple[Posterior, FloatArray]:
-        log_density = self.family.log_density(batch.without_labels(), params.emission)
-        if batch.labels is not None:
-            _impose(batch.labels, log_density, batch, self.family.per_group)
+        log_density = self.state_densities(params, batch)
         if ignored is not None:
             finer = self.per_group and not self.family.per_group
             log_density[:, np.repeat(ignored, batch.group_lengths) if finer else ignored] = 0.0
         return self.latent.posterior(log_density, batch, params.latent)
 
+    def state_densities(self, params: ModelParameters, batch: Batch) -> FloatArray:
+        """log p(xₙ | z = k), (K, units), -∞ for states other than a known one; of many rows found block by block."""
+        if self.family.rowwise and len(batch) >= LONG:
+            edges = [*range(0, len(batch), default_chunk_rows(batch.n_columns)), len(batch)]
+            densities = np.empty((self.latent.n_states, len(batch)))
+            for start, stop in pairwise(edges):
+                densities[:, start:stop] = self._state_densities(params, batch.rows_between(start, stop))
+            return densities
+        return self._state_densities(params, batch)
+
+    def _state_densities(self, params: ModelParameters, batch: Batch) -> FloatArray:
+        log_density = self.family.log_density(batch.without_labels(), params.emission)
+        if batch.labels is not None:
+            _impose(batch.labels, log_density, batch, self.family.per_group)
+        return log_density
+
     def e_step(self, params: ModelParameters, batch: Batch) -> Expectation:
         """The batch's share of the expected sufficient statistics and of the log-likelihood."""
+        if not (self.latent.per_group and self.family.rowwise and len(batch) >= LONG):
+            return self._e_step(params, batch)
+        parts = (
+            self._e_step_of_long(params, batch.groups_between(first, last))
+            for first, last in _runs(batch.group_lengths)
+        )
+        return reduce(add, parts)
+
+    def _e_step_of_long(self, params: ModelParameters, batch: Batch) -> Expectation:
+        """The same for one long group in blocks, if the latent knows how; and for several short ones."""
+        if batch.n_groups > 1 or len(batch) < LONG:
+            return self._e_step(params, batch)
+        weight = float(batch.unit_weights(per_group=True)[0])
+        blocks = _Blocks(self, params, batch, ignored=weight == 0)
+        found = self.latent.fold_group(blocks.group, params.latent)
+        if found is None:
+            return self._e_step(params, batch)
+        latent, log_likelihood = found
+        if log_likelihood == -np.inf:
+            raise _impossible(np.array([log_likelihood]), batch, per_group=True)
+        return Expectation(
+            statistics=ModelStatistics(latent * weight, blocks.statistics()),
+            log_likelihood=weight * log_likelihood,
+            magnitude=weight * (SMALLEST_TERMS + abs(log_likelihood)),
+            weight=weight,
+        )
+
+    def _e_step(self, params: ModelParameters, batch: Batch) -> Expectation:
         posterior, log_likelihood = self.infer(params, batch)
         weights = batch.unit_weights(self.per_group)
         with np.errstate(over="ignore"):  # the loop refuses infinite sums
@@ -493,6 +571,37 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
 
     def admissible(self, params: ModelParameters) -> bool:
         return self.family.admissible(params.emission)
+
+
+class _Blocks:
+    """A long group of a model, cut into blocks: their log densities, and the emission's statistics so far."""
+
+    def __init__(self, model: LatentVariableModel, params: ModelParameters, batch: Batch, ignored: bool) -> None:
+        self.model, self.params, self.batch, self.ignored = model, params, batch, ignored
+        edges = (*range(0, len(batch), default_chunk_rows(batch.n_columns)), len(batch))
+        self.group = LongGroup(edges, self._log_density, self._visit)
+        self.parts: list[PairwiseSum[Any]] = [PairwiseSum(), PairwiseSum()]
+
+    def statistics(self) -> Any:
+        """Those of all blocks, after the visits."""
+        return self.parts[0].total() + self.parts[1].total()
+
+    def _log_density(self, start: int, stop: int) -> FloatArray:
+        if self.ignored:  # a group of weight 0 may be impossible
+            return np.zeros((self.model.latent.n_states, stop - start))
+        return self.model._state_densities(self.params, self.batch.rows_between(start, stop))
+
+    def _visit(self, part: int, start: int, stop: int, probabilities: FloatArray) -> None:
+        block = self.batch.rows_between(start, stop).without_labels()
+        posterior = Posterior(probabilities, None if block.weights is None else block.unit_weights(False))
+        self.parts[part].push(self.model.family.statistics(block, posterior, self.params.emission))
+
+
+def _runs(lengths: Array) -> list[tuple[int, int]]:
+    """(first, last) of groups that are worked on together: a long one alone, the short ones between two such."""
+    long = np.flatnonzero(lengths >= LONG).tolist()
+    edges = sorted({0, len(lengths), *long, *(g + 1 for g in long)})
+    return list(pairwise(edges))
 
 
 def unit_points(batch: Batch, per_group: bool) -> FloatArray:

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
 from .._typing import Array, FloatArray
+from .chain import padded
+from .compiled import address, as_doubles, library
+
+# The rows of the densities and two rows of scores that the kernel works on.
+_WORK_ROWS = 64 + 3
+_NARROW, _WIDE = 2**8, 2**16
 
 
 def decode(
@@ -34,7 +41,30 @@ def decode(
     log_joint : (G,)
         -∞ for impossible sequences.
     """
-    return decode_reference(initial, transition, log_density, offsets)
+    compiled = library() if len(initial) <= _WIDE else None
+    if compiled is None:
+        return decode_reference(initial, transition, log_density, offsets)
+    with np.errstate(divide="ignore"):
+        log_initial, log_transition = np.log(initial), np.log(transition)
+    return _decode_compiled(compiled, log_initial, log_transition, as_doubles(log_density), offsets)
+
+
+def _decode_compiled(
+    compiled: Any, log_initial: FloatArray, log_transition: FloatArray, log_density: FloatArray, offsets: Array
+) -> tuple[Array, FloatArray]:
+    n_states, n_rows = log_density.shape
+    bounds, lengths = np.ascontiguousarray(offsets, dtype=np.int64), np.diff(offsets)
+    kind = np.uint8 if n_states <= _NARROW else np.uint16
+    origins = np.empty((int(lengths.max(initial=0)), n_states), kind)
+    states, log_joint = np.empty(n_rows, kind), np.empty(len(lengths))
+    start = padded(log_initial[None], n_states, -np.inf)
+    rows = padded(log_transition, n_states, -np.inf)
+    work = np.empty((_WORK_ROWS, rows.shape[1]))
+    arrays = bounds, start, rows, log_density, origins, states, log_joint, work
+    compiled.latentem_viterbi(n_states, n_rows, len(log_joint), *map(address, arrays))
+    path = states.astype(np.intp)
+    path[np.repeat(log_joint == -np.inf, lengths)] = -1
+    return path, log_joint
 
 
 def decode_reference(
