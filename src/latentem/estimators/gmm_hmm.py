@@ -24,6 +24,7 @@ from .gaussian_mixture import FAMILIES, FIELDS, lift, variance_floor
 from .hmm import HiddenMarkov, WithFeatures, dirichlet_counts, per_state, probabilities
 from .hmm_options import OWN, PRIORS, document, run_options
 from .options import constructor
+from .sequences import in_canonical_order
 
 
 class GMMHMM(WithFeatures):
@@ -169,7 +170,7 @@ class GMMHMM(WithFeatures):
         states = LatentVariableModel(Categorical(self.n_components), inner)
         emission = super()._first_emission(states, source, rng, workers)
         nearest = ModelParameters(states.latent.start(), emission)
-        values, weights, labels = _rows(states, nearest, source)
+        values, weights, labels = _rows(states, nearest, in_canonical_order(source))
         mixture = LatentVariableModel(Categorical(self.n_mix), inner)
         parts = [self._first_mixture(mixture, values, weights, labels == k, rng, workers) for k in range(self.n_components)]
         return CompositeParameters(tuple(parts))

@@ -31,7 +31,7 @@ from .hmm_options import CONSTRAINTS
 from .hmm_predicting import SequencePredicting
 from .inputs import read_table, require_observed
 from .monitor import ConvergenceMonitor, Reporting
-from .sequences import read_sequences
+from .sequences import in_canonical_order, read_sequences
 from .starting import start_parameters
 from .starting_values import check_init
 from .undoing import unchanged_on_error
@@ -75,10 +75,12 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         return read_table(self, X, reset=reset)
 
     def _first_emission(self, model: LatentVariableModel, source: Source, rng: np.random.Generator, workers: Any) -> Any:
-        """Parameters of the family that a start begins with."""
-        start = start_parameters(model, source, self._init_of(source), rng, True, workers)
+        """Parameters of the family that a start begins with: those of a mixture, as if rows were independent."""
+        init = self._init_of(source)
+        rows = in_canonical_order(source) if isinstance(init, str) else source
+        start = start_parameters(model, rows, init, rng, True, workers)
         if any(batch.labels is not None for batch in source):
-            start = match_labels(model, start, source)
+            start = match_labels(model, start, rows)
         return start.emission
 
     def _prepared(self, attributes: dict[str, Any], family: Any) -> dict[str, Any]:
@@ -212,7 +214,7 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
             start,
             executor=workers,
             acceleration=as_acceleration(self.acceleration),
-            tol=float(self.tol),
+            tol=0.0 if reporting.decides else float(self.tol),
             max_iter=int(self.n_iter),
             callbacks=(reporting, *callbacks, *(() if checkpoint is None else (checkpoint,))),
             resume=resumed(checkpoint, model, source, start, workers),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ from .._typing import Array, FloatArray
 from ..data import ArraySource, Source, check_labels, check_weights
 from ..errors import DataError, ParameterError
 from ..io.tables import Table, read_table
+from ..models.starts import POOL_ROWS
 from .inputs import named_source
 
 
@@ -113,10 +113,26 @@ def in_given_order(source: Source, values: Array) -> Array:
     return result
 
 
-def offsets_of(source: Source) -> Array:
-    """Boundaries (G + 1,) of all sequences of a source."""
-    lengths = [batch.group_lengths for batch in source]
-    return np.concatenate([[0], np.cumsum(np.concatenate(lengths))])
+def in_canonical_order(source: Source) -> Source:
+    """The rows without their sequences, sorted: what starts from them does not depend on the order of sequences.
+
+    Large tables, of which starts draw a sample, come back as they are.
+    """
+    if source.n_rows > POOL_ROWS:
+        return source
+    batches = list(source)
+    values = np.concatenate([batch.values for batch in batches])
+    weights = np.concatenate([batch.unit_weights(False) for batch in batches])
+    given = [batch.labels for batch in batches]
+    labels = None if given[0] is None else np.concatenate(given)
+    keys = [] if labels is None else [labels]
+    order = np.lexsort([weights, *keys, *values.T[::-1]])
+    return ArraySource(
+        values[order],
+        weights=None if np.all(weights == 1) else weights[order],
+        labels=None if labels is None else labels[order],
+        names=source.names,
+    )
 
 
 def _is_list_of_sequences(X: Any) -> bool:
@@ -192,8 +208,3 @@ def _row_weights(sample_weight: Any, lengths: Array) -> FloatArray:
             f"sample_weight needs one weight for each of the {len(lengths)} sequences, got shape {weights.shape}"
         )
     return np.repeat(check_weights(weights, len(lengths)), lengths)
-
-
-def split(values: Array, offsets: Array) -> list[Array]:
-    """The part of each sequence, along the first axis."""
-    return [values[start:stop] for start, stop in pairwise(offsets)]
