@@ -113,7 +113,9 @@ class Batch:
 
     def unit_weights(self, per_group: bool) -> FloatArray:
         """Weights of the units: of the rows, or of the groups, whose rows must then weigh the same."""
-        weights = np.ones(len(self)) if self.weights is None else self.weights
+        if self.weights is None:
+            return np.ones(self.n_groups if per_group else len(self))
+        weights = self.weights
         if not per_group:
             return weights
         by_group = weights[self.group_offsets[:-1]]
@@ -130,6 +132,26 @@ class Batch:
 
     def without_labels(self) -> Batch:
         return self if self.labels is None else replace(self, labels=None)
+
+    def rows_between(self, start: int, stop: int) -> Batch:
+        """Some of the rows, as one group; the layout stays."""
+        rows = slice(start, stop)
+        return replace(
+            self,
+            values=self.values[rows],
+            weights=None if self.weights is None else self.weights[rows],
+            labels=None if self.labels is None else self.labels[rows],
+            offsets=np.array([0, stop - start]),
+            first_row=self.first_row + start,
+            covariates=None if self.covariates is None else self.covariates[rows],
+            rows=None if self.rows is None else self.rows[rows],
+            memo={},
+        )
+
+    def groups_between(self, first: int, last: int) -> Batch:
+        """Some of the groups."""
+        edges = self.group_offsets[first : last + 1]
+        return replace(self.rows_between(int(edges[0]), int(edges[-1])), offsets=edges - edges[0])
 
     def columns(self, index: Array) -> Batch:
         """The batch with only some of the columns."""

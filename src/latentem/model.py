@@ -9,22 +9,26 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, reduce
+from itertools import pairwise
+from operator import add
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
 from ._typing import Array, FloatArray
-from .data import ArraySource, Batch, Source
+from .data import ArraySource, Batch, Source, default_chunk_rows
 from .errors import DataError, LatentemError, ParameterError, name_columns
 from .parameters import Parameters
-from .statistics import Expectation, Statistics
+from .statistics import Expectation, PairwiseSum, Statistics, arrays_of
 
 P = TypeVar("P", bound=Parameters)
 S = TypeVar("S", bound=Statistics)
 
 # The terms that a log density is the sum of: larger than their sum, and never much smaller than this.
 SMALLEST_TERMS = 16.0
+# From this many rows on a group is worked on block by block.
+LONG = 16_384
 
 
 Mask: TypeAlias = tuple[bool, ...]
@@ -81,6 +85,11 @@ class Family(ABC, Generic[P, S]):
         return False
 
     @property
+    def rowwise(self) -> bool:
+        """Whether a row's density depends on that row alone, so that a batch may be cut between any two rows."""
+        return not self.per_group
+
+    @property
     def discrete(self) -> bool:
         """Whether its values are whole numbers from 0, so that densities are probabilities (a class may set it)."""
         return False
@@ -135,6 +144,26 @@ class Family(ABC, Generic[P, S]):
         return []
 
 
+@dataclass(frozen=True)
+class LongGroup:
+    """A group of rows too long to be looked at all at once.
+
+    Attributes
+    ----------
+    edges : tuple of int
+        Where its blocks of rows begin and end; at least two blocks.
+    log_density : callable
+        (start, stop) → log p(xₙ | z = k) of these rows, (K, stop - start), which may be overwritten.
+    visit : callable
+        (part, start, stop, probabilities): to be told the posterior of all rows, once each, in blocks.  Parts 0 and 1
+        may be told at once; the order within a part must be the same every time.
+    """
+
+    edges: tuple[int, ...]
+    log_density: Callable[[int, int], FloatArray]
+    visit: Callable[[int, int, int, FloatArray], None]
+
+
 class Latent(ABC, Generic[P, S]):
     """p(z; θ) and how its posterior is found."""
 
@@ -159,6 +188,13 @@ class Latent(ABC, Generic[P, S]):
 
         `log_density` may be overwritten.
         """
+
+    def fold_group(self, group: LongGroup, params: P) -> tuple[S, float] | None:
+        """The statistics (of weight 1) and log-likelihood of one long group, block by block; None where that cannot be.
+
+        A group without possible states has the log-likelihood -∞.
+        """
+        return None
 
     @abstractmethod
     def statistics(self, posterior: Posterior, batch: Batch) -> S: ...
@@ -249,23 +285,31 @@ class Prior:
         Pseudo-observations, seen by every component.
     weights : (m,)
         Their weights; all components see each with this weight.
-    concentration : float
-        Pseudo-count of each state: a Dirichlet prior with parameter 1 + concentration.
+    concentration : float, or the latent's Statistics
+        Pseudo-count of each state: a Dirichlet prior with parameter 1 + concentration.  Statistics of the latent are
+        pseudo-counts of each state or transition by itself.
     """
 
     rows: FloatArray | None = None
     weights: FloatArray | None = None
-    concentration: float = 0.0
+    concentration: float | Statistics = 0.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.concentration) and self.concentration >= 0):
-            raise ParameterError(f"a prior's concentration must be finite and not negative, got {self.concentration}")
+        given = self.concentration
+        counts = arrays_of(given) if isinstance(given, Statistics) else [np.asarray(given)]
+        if not all(np.all(np.isfinite(count) & (count >= 0)) for count in counts):
+            raise ParameterError(f"a prior's concentration must be finite and not negative, got {given}")
         if self.weights is not None and self.rows is None:
             raise ParameterError("a prior has weights, but no rows that they could belong to")
 
     @property
     def is_flat(self) -> bool:
-        return self.rows is None and self.concentration == 0
+        return self.rows is None and not isinstance(self.concentration, Statistics) and self.concentration == 0
+
+    def counts(self, latent: Latent[Any, Any]) -> Any:
+        """The latent's pseudo-statistics."""
+        given = self.concentration
+        return given if isinstance(given, Statistics) else latent.pseudo_statistics(given)
 
     def check(self, family: Family[Any, Any], n_columns: int) -> None:
         """Raise `DataError` where the pseudo-observations could not be rows of the data."""
@@ -345,16 +389,58 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
     def _infer(
         self, params: ModelParameters, batch: Batch, ignored: Array | None = None
     ) -> tuple[Posterior, FloatArray]:
-        log_density = self.family.log_density(batch.without_labels(), params.emission)
-        if batch.labels is not None:
-            _impose(batch.labels, log_density, batch, self.family.per_group)
+        log_density = self.state_densities(params, batch)
         if ignored is not None:
             finer = self.per_group and not self.family.per_group
             log_density[:, np.repeat(ignored, batch.group_lengths) if finer else ignored] = 0.0
         return self.latent.posterior(log_density, batch, params.latent)
 
+    def state_densities(self, params: ModelParameters, batch: Batch) -> FloatArray:
+        """log p(xₙ | z = k), (K, units), -∞ for states other than a known one; of many rows found block by block."""
+        if self.family.rowwise and len(batch) >= LONG:
+            edges = [*range(0, len(batch), default_chunk_rows(batch.n_columns)), len(batch)]
+            densities = np.empty((self.latent.n_states, len(batch)))
+            for start, stop in pairwise(edges):
+                densities[:, start:stop] = self._state_densities(params, batch.rows_between(start, stop))
+            return densities
+        return self._state_densities(params, batch)
+
+    def _state_densities(self, params: ModelParameters, batch: Batch) -> FloatArray:
+        log_density = self.family.log_density(batch.without_labels(), params.emission)
+        if batch.labels is not None:
+            _impose(batch.labels, log_density, batch, self.family.per_group)
+        return log_density
+
     def e_step(self, params: ModelParameters, batch: Batch) -> Expectation:
         """The batch's share of the expected sufficient statistics and of the log-likelihood."""
+        if not (self.latent.per_group and self.family.rowwise and len(batch) >= LONG):
+            return self._e_step(params, batch)
+        parts = (
+            self._e_step_of_long(params, batch.groups_between(first, last))
+            for first, last in _runs(batch.group_lengths)
+        )
+        return reduce(add, parts)
+
+    def _e_step_of_long(self, params: ModelParameters, batch: Batch) -> Expectation:
+        """The same for one long group in blocks, if the latent knows how; and for several short ones."""
+        if batch.n_groups > 1 or len(batch) < LONG:
+            return self._e_step(params, batch)
+        weight = float(batch.unit_weights(per_group=True)[0])
+        blocks = _Blocks(self, params, batch, ignored=weight == 0)
+        found = self.latent.fold_group(blocks.group, params.latent)
+        if found is None:
+            return self._e_step(params, batch)
+        latent, log_likelihood = found
+        if log_likelihood == -np.inf:
+            raise _impossible(np.array([log_likelihood]), batch, per_group=True)
+        return Expectation(
+            statistics=ModelStatistics(latent * weight, blocks.statistics()),
+            log_likelihood=weight * log_likelihood,
+            magnitude=weight * (SMALLEST_TERMS + abs(log_likelihood)),
+            weight=weight,
+        )
+
+    def _e_step(self, params: ModelParameters, batch: Batch) -> Expectation:
         posterior, log_likelihood = self.infer(params, batch)
         weights = batch.unit_weights(self.per_group)
         with np.errstate(over="ignore"):  # the loop refuses infinite sums
@@ -394,12 +480,19 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
         if pseudo is not None:
             weights = pseudo.unit_weights(self.family.per_group)
             total += float(np.sum(self.family.log_density(pseudo, params.emission) @ weights))
-        counts = self.latent.pseudo_statistics(self.prior.concentration)
+        counts = self.prior.counts(self.latent)
         return total + self.latent.expected_log_density(counts, params.latent)
 
     def objective_score(self, statistics: ModelStatistics, params: ModelParameters) -> FloatArray:
-        """By Fisher's identity the gradient of Q at θ, the prior's pseudo-observations counted in."""
-        return self.score(self.with_prior(statistics, params), params)
+        """By Fisher's identity the gradient of Q at θ, the prior's pseudo-observations and the family's prior counted in."""
+        score = self.score(self.with_prior(statistics, params), params)
+        if self.family.log_prior(params.emission) == 0:
+            return score
+        from .kernels.derivatives import gradient
+
+        emission = params.emission
+        own = gradient(lambda v: self.family.log_prior(emission.unflatten(v)), emission.flatten())
+        return np.concatenate([score[: len(score) - len(own)], score[len(score) - len(own) :] + own])
 
     def told(self, statistics: ModelStatistics, params: ModelParameters) -> list[tuple[int | None, str, str]]:
         found = self.family.findings(statistics.emission, params.emission)
@@ -414,7 +507,7 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
         return ModelStatistics(statistics.latent + pseudo.latent, emission)
 
     def _pseudo_statistics(self, params: ModelParameters) -> ModelStatistics:
-        counts = self.latent.pseudo_statistics(self.prior.concentration)
+        counts = self.prior.counts(self.latent)
         batch = self.prior.batch()
         if batch is None:
             return ModelStatistics(counts, None)
@@ -480,6 +573,37 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
         return self.family.admissible(params.emission)
 
 
+class _Blocks:
+    """A long group of a model, cut into blocks: their log densities, and the emission's statistics so far."""
+
+    def __init__(self, model: LatentVariableModel, params: ModelParameters, batch: Batch, ignored: bool) -> None:
+        self.model, self.params, self.batch, self.ignored = model, params, batch, ignored
+        edges = (*range(0, len(batch), default_chunk_rows(batch.n_columns)), len(batch))
+        self.group = LongGroup(edges, self._log_density, self._visit)
+        self.parts: list[PairwiseSum[Any]] = [PairwiseSum(), PairwiseSum()]
+
+    def statistics(self) -> Any:
+        """Those of all blocks, after the visits."""
+        return self.parts[0].total() + self.parts[1].total()
+
+    def _log_density(self, start: int, stop: int) -> FloatArray:
+        if self.ignored:  # a group of weight 0 may be impossible
+            return np.zeros((self.model.latent.n_states, stop - start))
+        return self.model._state_densities(self.params, self.batch.rows_between(start, stop))
+
+    def _visit(self, part: int, start: int, stop: int, probabilities: FloatArray) -> None:
+        block = self.batch.rows_between(start, stop).without_labels()
+        posterior = Posterior(probabilities, None if block.weights is None else block.unit_weights(False))
+        self.parts[part].push(self.model.family.statistics(block, posterior, self.params.emission))
+
+
+def _runs(lengths: Array) -> list[tuple[int, int]]:
+    """(first, last) of groups that are worked on together: a long one alone, the short ones between two such."""
+    long = np.flatnonzero(lengths >= LONG).tolist()
+    edges = sorted({0, len(lengths), *long, *(g + 1 for g in long)})
+    return list(pairwise(edges))
+
+
 def unit_points(batch: Batch, per_group: bool) -> FloatArray:
     """A point for each unit, to measure distances with: the row, or the mean of the group's rows."""
     if not per_group:
@@ -507,6 +631,12 @@ def _impose(labels: Array, log_density: FloatArray, batch: Batch, per_group: boo
 def _impossible(log_likelihood: FloatArray, batch: Batch, per_group: bool) -> LatentemError:
     unit = int(np.flatnonzero(~np.isfinite(log_likelihood))[0])
     row = batch.row_of_unit(unit, per_group)
+    if per_group and batch.group_lengths[unit] > 1:
+        return DataError(
+            f"the {batch.group_lengths[unit]} rows from row {row} on have log-likelihood {log_likelihood[unit]} together "
+            "at the current parameters: no states can have produced them one after the other; allow more transitions "
+            "(probabilities of 0 stay 0), widen the support, or leave the rows out"
+        )
     value = batch.values[batch.group_offsets[unit] if per_group else unit].tolist()
     return DataError(
         f"row {row} ({value}) has log-likelihood {log_likelihood[unit]} at the current parameters: no state can have "

@@ -1,4 +1,4 @@
-"""Fixtures that scikit-learn's own tests ask for, and the table of which of them met our class."""
+"""Fixtures that scikit-learn's own tests ask for, and tables of which of the peers' tests met our classes."""
 
 from __future__ import annotations
 
@@ -21,14 +21,23 @@ def global_random_seed(request: pytest.FixtureRequest) -> int:
     return int(request.param)
 
 
-def _rows(terminalreporter: Any) -> dict[str, tuple[str, int]]:
-    """Outcome and number of constructions of each test that recorded one."""
+PEERS = {
+    "test_scikit_learn_gaussian_mixture.py": "scikit-learn's tests of GaussianMixture",
+    "test_hmmlearn.py": "hmmlearn's tests of its models",
+}
+
+
+def _rows(terminalreporter: Any, file: str) -> dict[str, tuple[str, int]]:
+    """Outcome and number of constructions of each test of a file that recorded one."""
     outcomes: dict[str, str] = {}
     counts: dict[str, int] = {}
     for outcome, reports in terminalreporter.stats.items():
         for report in reports:
             properties = dict(getattr(report, "user_properties", ()))
-            name = getattr(report, "nodeid", "").split("::")[-1]
+            place, *names = getattr(report, "nodeid", "").split("::")
+            if not place.endswith(file):
+                continue
+            name = "::".join(names)
             if CONSTRUCTED in properties:
                 counts[name] = properties[CONSTRUCTED]
             if outcome:
@@ -37,10 +46,14 @@ def _rows(terminalreporter: Any) -> dict[str, tuple[str, int]]:
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    rows = _rows(terminalreporter)
-    if not rows:
-        return
-    terminalreporter.section("scikit-learn's tests of GaussianMixture, run on ours")
+    for file, title in PEERS.items():
+        rows = _rows(terminalreporter, file)
+        if rows:
+            _tell(terminalreporter, title, rows)
+
+
+def _tell(terminalreporter: Any, title: str, rows: dict[str, tuple[str, int]]) -> None:
+    terminalreporter.section(f"{title}, run on ours")
     for name, (outcome, count) in rows.items():
         said = f"constructed {count} times" if count else "not constructed: does not count"
         terminalreporter.write_line(f"{outcome:8} {name}: {said}")

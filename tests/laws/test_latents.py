@@ -37,7 +37,7 @@ def test_probability_of_a_path_is_the_product_of_its_transitions():
     a = params.transition
     posterior, log = log_path(MarkovChain(3), params, path)
     assert log == pytest.approx(np.log(params.initial[2] * a[2, 0] * a[0, 0] * a[0, 1]), rel=1e-13)
-    assert np.array_equal(posterior.pairs[0], [[1, 1, 0], [0, 0, 0], [1, 0, 0]])
+    np.testing.assert_allclose(posterior.pairs[0], [[1, 1, 0], [0, 0, 0], [1, 0, 0]], rtol=1e-15)
 
 
 def test_states_sampled_follow_the_transitions(rng):

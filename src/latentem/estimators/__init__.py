@@ -1,10 +1,15 @@
 """scikit-learn faces of the models."""
 
+from .count_hmms import CategoricalHMM, MultinomialHMM, PoissonHMM
+from .family_hmms import HiddenMarkovModel, StudentTHMM
 from .family_mixture import FamilyMixture
 from .findings import FindingWarning
+from .gaussian_hmm import GaussianHMM
 from .gaussian_mixture import GaussianMixture
+from .gmm_hmm import GMMHMM
 from .latent_class_analysis import LatentClassAnalysis
 from .mixture_model import MixtureModel
+from .monitor import ConvergenceMonitor
 from .named_mixtures import (
     BernoulliMixture,
     BetaMixture,
@@ -24,19 +29,27 @@ from .student_t_mixture import StudentTMixture
 __all__ = [
     "BernoulliMixture",
     "BetaMixture",
+    "CategoricalHMM",
+    "ConvergenceMonitor",
     "ExponentialMixture",
     "FamilyMixture",
     "FindingWarning",
+    "GMMHMM",
     "GammaMixture",
+    "GaussianHMM",
     "GaussianMixture",
     "GeometricMixture",
+    "HiddenMarkovModel",
     "InverseGaussianMixture",
     "LatentClassAnalysis",
     "LogNormalMixture",
     "MixtureModel",
+    "MultinomialHMM",
     "MultinomialMixture",
     "NegativeBinomialMixture",
+    "PoissonHMM",
     "PoissonMixture",
+    "StudentTHMM",
     "StudentTMixture",
     "VonMisesFisherMixture",
     "WeibullMixture",

@@ -47,8 +47,8 @@ class MixtureModel(Mixture):
 
     def _family(self, source: Source) -> Family[Any, Any]:
         if isinstance(self.family, (list, tuple)):
-            return Components(tuple(_resolved(family) for family in self.family))
-        return _resolved(self.family)
+            return Components(tuple(resolved(family) for family in self.family))
+        return resolved(self.family)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -61,7 +61,8 @@ class MixtureModel(Mixture):
         return tags
 
 
-def _resolved(family: Any) -> Family[Any, Any]:
+def resolved(family: Any) -> Family[Any, Any]:
+    """A family of rows, given by its name or as itself."""
     if isinstance(family, Family):
         if family.per_group:
             raise ParameterError(f"{type(family).__name__} is a family of groups of rows; mixtures here are of rows")

@@ -19,6 +19,7 @@ from ..statistics import Statistics
 from .blas import hold_this_thread, single_threaded_blas
 from .reduction import pairwise_sum
 from .serial import Serial
+from .spare import threads_for_a_chunk
 
 T = TypeVar("T", bound=Statistics)
 AHEAD = 4
@@ -40,11 +41,13 @@ class Threads(Executor):
         check_workers(self.n_workers)
 
     def fold(self, function: Callable[[Batch], T], source: Source) -> T:
-        workers = min(self.n_workers or available_cores(), len(source.chunks))
-        if workers <= 1:
-            return Serial().fold(function, source)
-        with single_threaded_blas(), ThreadPoolExecutor(workers, initializer=hold_this_thread) as pool:
-            return pairwise_sum(_in_order(pool, function, source, AHEAD * workers))
+        threads = self.n_workers or available_cores()
+        workers = min(threads, len(source.chunks))
+        with threads_for_a_chunk(threads // workers):
+            if workers == 1:
+                return Serial().fold(function, source)
+            with single_threaded_blas(), ThreadPoolExecutor(workers, initializer=hold_this_thread) as pool:
+                return pairwise_sum(_in_order(pool, function, source, AHEAD * workers))
 
 
 def _in_order(

@@ -9,6 +9,7 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import DataError, ParameterError
+from ..kernels.lookup import count_codes, look_up
 from ..kernels.simplex import expected_log_simplex, maximize_simplex
 from ..model import Family, Posterior
 from ..parameters import Parameters, Simplex, parameter
@@ -85,15 +86,20 @@ class CategoricalColumns(Family[CategoryParameters, CategoryStatistics]):
 
     def start(self, batch: Batch, n_components: int) -> CategoryParameters:
         """Pooled frequencies with one added to every count, so that nothing is impossible."""
-        pooled = batch.unit_weights(False)[None] @ self._one_hot(batch).T + 1.0
+        pooled = self._counts(batch, batch.unit_weights(False)[None]) + 1.0
         parts = (counts / counts.sum() for counts in self._by_column(pooled))
         return CategoryParameters(tuple(ColumnProbabilities(np.tile(part, (n_components, 1))) for part in parts))
 
     def log_density(self, batch: Batch, params: CategoryParameters) -> FloatArray:
-        return log_linear(params.probabilities, self._one_hot(batch))
+        result = np.zeros((len(params.columns[0].probabilities), len(batch)))
+        for column, codes in zip(params.columns, self._codes(batch), strict=True):
+            with np.errstate(divide="ignore"):
+                logs = np.log(column.probabilities)
+            look_up(np.concatenate([logs, np.zeros((len(logs), 1))], axis=1), codes, result)
+        return result
 
     def statistics(self, batch: Batch, posterior: Posterior, params: CategoryParameters) -> CategoryStatistics:
-        return CategoryStatistics(posterior.responsibilities @ self._one_hot(batch).T)
+        return CategoryStatistics(self._counts(batch, posterior.responsibilities))
 
     def maximize(self, statistics: CategoryStatistics, params: CategoryParameters) -> CategoryParameters:
         pairs = zip(self._by_column(statistics.counts), params.columns, strict=True)
@@ -115,18 +121,19 @@ class CategoricalColumns(Family[CategoryParameters, CategoryStatistics]):
     def _by_column(self, side_by_side: FloatArray) -> list[FloatArray]:
         return np.split(side_by_side, np.cumsum(self.n_categories)[:-1], axis=1)
 
-    def _one_hot(self, batch: Batch) -> FloatArray:
-        """(ΣC, n): 1 where a row has the category; zeros for a missing entry."""
-        return batch.once((self, "one-hot"), lambda: self._encoded(batch))
+    def _counts(self, batch: Batch, weights: FloatArray) -> FloatArray:
+        """Σ of weights (K, n) over the rows with each category: (K, ΣC)."""
+        pairs = zip(self._codes(batch), self.n_categories, strict=True)
+        return np.concatenate([count_codes(weights, codes, n + 1)[:, :n] for codes, n in pairs], axis=1)
 
-    def _encoded(self, batch: Batch) -> FloatArray:
+    def _codes(self, batch: Batch) -> Array:
+        """(D, n): the categories of each column, one more than there are for a missing entry."""
+        return batch.once((self, "codes"), lambda: self._encoded(batch))
+
+    def _encoded(self, batch: Batch) -> Array:
         self.check(batch)
-        offsets = np.cumsum((0, *self.n_categories))
-        rows = np.zeros((offsets[-1], len(batch)))
-        seen = batch.observed.T
-        for values, present, offset in zip(batch.values.T, seen, offsets[:-1], strict=True):
-            rows[values[present].astype(int) + offset, np.flatnonzero(present)] = 1.0
-        return rows
+        absent = np.array(self.n_categories, float)
+        return np.ascontiguousarray(np.where(batch.observed, batch.values, absent).T, np.int32)
 
 
 def log_linear(probabilities: FloatArray, features: FloatArray) -> FloatArray:

@@ -89,8 +89,19 @@ def declare(loaded: Any) -> Any:
     size, pointer = ctypes.c_int64, ctypes.c_void_p
     loaded.latentem_forward_backward_work.argtypes = [size] * 2
     loaded.latentem_forward_backward_work.restype = size
-    loaded.latentem_forward_backward.argtypes = [size] * 3 + [pointer] * 9
-    loaded.latentem_forward_backward.restype = size
+    loaded.latentem_forward_backward.argtypes = [size] * 4 + [pointer] * 11
+    loaded.latentem_forward_backward.restype = None
+    loaded.latentem_chain_tile_work.argtypes = [size]
+    loaded.latentem_chain_tile_work.restype = size
+    for block, arrays in (("forward", 9), ("backward", 8), ("backward_combine", 8), ("forward_combine", 10)):
+        kernel = getattr(loaded, f"latentem_chain_{block}")
+        kernel.argtypes, kernel.restype = [size] * 3 + [pointer] * arrays, size
+    loaded.latentem_chain_filter.argtypes = [size] * 4 + [pointer] * 9
+    loaded.latentem_chain_filter.restype = None
+    loaded.latentem_viterbi.argtypes = [size] * 3 + [pointer] * 8
+    loaded.latentem_viterbi.restype = None
+    for lookup in (loaded.latentem_look_up, loaded.latentem_count_codes):
+        lookup.argtypes, lookup.restype = [size] * 3 + [pointer] * 3, None
     loaded.latentem_normalize.argtypes = [size] * 2 + [pointer] * 3
     loaded.latentem_normalize.restype = None
     loaded.latentem_has_wide_vectors.argtypes = []

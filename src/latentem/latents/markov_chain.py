@@ -9,9 +9,11 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import ParameterError
+from ..execution.spare import both
 from ..kernels.chain import smooth
+from ..kernels.chain_blocks import ImpossibleSequence, NeedsLogarithms, smooth_from_both_ends
 from ..kernels.simplex import expected_log_simplex, maximize_simplex
-from ..model import Latent, Posterior
+from ..model import Latent, LongGroup, Posterior
 from ..parameters import Parameters, Simplex, parameter
 from ..statistics import Statistics
 
@@ -60,6 +62,19 @@ class MarkovChain(Latent[MarkovChainParameters, MarkovChainStatistics]):
             params.initial, params.transition, log_density, batch.group_offsets
         )
         return Posterior(probabilities, pairs=pairs), log_likelihood
+
+    def fold_group(
+        self, group: LongGroup, params: MarkovChainParameters
+    ) -> tuple[MarkovChainStatistics, float] | None:
+        try:
+            found = smooth_from_both_ends(
+                params.initial, params.transition, group.edges, group.log_density, group.visit, both
+            )
+        except NeedsLogarithms:
+            return None
+        except ImpossibleSequence:
+            return self.pseudo_statistics(0.0), -np.inf
+        return MarkovChainStatistics(found.first, found.pairs), found.log_likelihood
 
     def statistics(self, posterior: Posterior, batch: Batch) -> MarkovChainStatistics:
         weights = batch.unit_weights(per_group=True)
