@@ -23,13 +23,17 @@ from latentem.families import (
     exponential as ex,
     gamma as ga,
     gaussian as g,
+    gaussian_regression as gr,
     geometric as ge,
     inverse_gaussian as ig,
+    linear_regression as lr,
     log_normal as ln,
+    logistic_regression as lg,
     multinomial as mu,
     negative_binomial as nb,
     plate as pl,
     poisson as po,
+    poisson_regression as pg,
     product as pr,
     student_t as t,
     student_t_diagonal as td,
@@ -40,6 +44,7 @@ from latentem.families import (
     zero_inflated as zi,
 )
 from latentem.families.composite import CompositeParameters
+from latentem.families.generalized_linear import CoefficientParameters
 from latentem.latents import categorical as c, markov_chain as mc
 
 INF = np.inf
@@ -54,6 +59,7 @@ class FamilySpecimen:
     parameters: Callable[[int], Any]
     outside: tuple[float, ...] = ()
     missing: bool = True
+    n_covariates: int = 0
 
     def of(self, k: int) -> Any:
         return self.family(k) if isinstance(self.family, FunctionType) else self.family
@@ -65,6 +71,7 @@ class LatentSpecimen:
 
     latent: Callable[[int], Any]
     parameters: Callable[[int], Any]
+    n_covariates: int = 0
 
 
 def between(low: float, high: float, d: int = 2) -> Callable[[int], Any]:
@@ -117,8 +124,15 @@ def normal_of_one_column(k: int) -> Any:
     return g.DiagonalGaussianParameters(line(k)[:, None], rate(k))
 
 
-def has(family: Any, parameters: Callable[[int], Any], *outside: float, missing: bool = True) -> FamilySpecimen:
-    return FamilySpecimen(family, parameters, outside, missing)
+def has(
+    family: Any, parameters: Callable[[int], Any], *outside: float, missing: bool = True, given: int = 0
+) -> FamilySpecimen:
+    return FamilySpecimen(family, parameters, outside, missing, given)
+
+
+def slopes(k: int, p: int = 3, m: int = 2) -> Any:
+    """Coefficients (K, M, P) of moderate size, the components different."""
+    return np.random.default_rng(k + p).normal(scale=0.5, size=(k, m, p)) + np.linspace(-0.5, 0.5, k)[:, None, None]
 
 
 means, scales, rates, rate = between(-2, 3), between(0.7, 2), between(0.7, 6), between(0.7, 6, 1)
@@ -156,6 +170,13 @@ _FAMILIES = [
     has(tr.Truncated(counts, low=1), lambda k: tr.TruncatedParameters(po.PoissonParameters(rate(k))), 0, 0.5),
     has(pl.Plate(counts), lambda k: po.PoissonParameters(rates(k)), -1, 0.5),
     has(held, lambda k: held.constrain(g.DiagonalGaussianParameters(means(k), scales(k)))),
+    has(
+        lr.LinearRegression(covariance="diagonal"),
+        lambda k: gr.DiagonalRegressionParameters(slopes(k), scales(k)),
+        given=2,
+    ),
+    has(pg.PoissonRegression(), lambda k: CoefficientParameters(slopes(k)), -1, 0.5, INF, given=2),
+    has(lg.LogisticRegression(), lambda k: CoefficientParameters(slopes(k)), -1, 0.5, 2, given=2),
     has(lambda k: cm.Components((counts, nb.NegativeBinomial(), counts)[:k]), ones, -1, 0.5),
 ]
 FAMILIES: dict[str, FamilySpecimen] = {type(one.of(2)).__name__: one for one in _FAMILIES}
@@ -179,6 +200,15 @@ VARIANTS: dict[str, FamilySpecimen] = {
         lambda k: tr.TruncatedParameters(normal_of_one_column(k)),
         -1.1,
         2.6,
+    ),
+    "LinearRegression, full": has(
+        lr.LinearRegression(columns=(1,)),
+        lambda k: gr.FullRegressionParameters(slopes(k, 2), covariances(k)),
+        missing=False,
+        given=2,
+    ),
+    "LogisticRegression, of several trials without intercept": has(
+        lg.LogisticRegression(intercept=False, n_trials=4), lambda k: CoefficientParameters(slopes(k, 2)), 5, 0.5, given=2
     ),
     "Plate, of Gaussians": has(
         pl.Plate(g.FullGaussian()), lambda k: g.FullGaussianParameters(means(k), covariances(k))

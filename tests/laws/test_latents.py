@@ -22,7 +22,7 @@ ALL = {**zoo.LATENTS, **zoo.LATENT_VARIANTS}
 @pytest.mark.parametrize("name", ALL)
 def test_latent_keeps_the_laws(name, k):
     specimen = ALL[name]
-    check_latent(specimen.latent(k), specimen.parameters(k))
+    check_latent(specimen.latent(k), specimen.parameters(k), n_covariates=specimen.n_covariates)
 
 
 def test_probability_of_independent_states_is_the_product_of_their_weights():

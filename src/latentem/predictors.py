@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._typing import FloatArray
-from ..data import Batch
-from ..errors import DataError, ParameterError
+from ._typing import FloatArray
+from .data import Batch
+from .errors import DataError, ParameterError
 
 
 @dataclass(frozen=True)
