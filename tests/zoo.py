@@ -15,6 +15,7 @@ import numpy as np
 from latentem.acceleration import Squarem
 from latentem.execution import Processes, Serial, Threads
 from latentem.families import (
+    autoregression as ar,
     bernoulli as be,
     beta as bt,
     categorical as ca,
@@ -45,7 +46,13 @@ from latentem.families import (
 )
 from latentem.families.composite import CompositeParameters
 from latentem.families.generalized_linear import CoefficientParameters
-from latentem.latents import categorical as c, markov_chain as mc
+from latentem.latents import (
+    categorical as c,
+    covariate_markov_chain as cmc,
+    durations as du,
+    markov_chain as mc,
+    semi_markov_chain as smc,
+)
 
 INF = np.inf
 
@@ -53,13 +60,15 @@ INF = np.inf
 @dataclass(frozen=True)
 class FamilySpecimen:
     """A family (or a function of K that gives one), its parameters for K components, values outside its support,
-    and whether it integrates missing entries out."""
+    whether it integrates missing entries out, how many covariates it wants, and whether rows are independent given
+    states and covariates."""
 
     family: Any
     parameters: Callable[[int], Any]
     outside: tuple[float, ...] = ()
     missing: bool = True
     n_covariates: int = 0
+    independent: bool = True
 
     def of(self, k: int) -> Any:
         return self.family(k) if isinstance(self.family, FunctionType) else self.family
@@ -67,11 +76,12 @@ class FamilySpecimen:
 
 @dataclass(frozen=True)
 class LatentSpecimen:
-    """A latent with K states, and its parameters."""
+    """A latent with K states, its parameters, how many covariates it wants, and the fewest states that it takes."""
 
     latent: Callable[[int], Any]
     parameters: Callable[[int], Any]
     n_covariates: int = 0
+    fewest: int = 1
 
 
 def between(low: float, high: float, d: int = 2) -> Callable[[int], Any]:
@@ -170,6 +180,12 @@ _FAMILIES = [
     has(tr.Truncated(counts, low=1), lambda k: tr.TruncatedParameters(po.PoissonParameters(rate(k))), 0, 0.5),
     has(pl.Plate(counts), lambda k: po.PoissonParameters(rates(k)), -1, 0.5),
     has(held, lambda k: held.constrain(g.DiagonalGaussianParameters(means(k), scales(k)))),
+    FamilySpecimen(
+        ar.Autoregression(),
+        lambda k: gr.FullRegressionParameters(0.7 * slopes(k), covariances(k)),
+        missing=False,
+        independent=False,
+    ),
     has(
         lr.LinearRegression(covariance="diagonal"),
         lambda k: gr.DiagonalRegressionParameters(slopes(k), scales(k)),
@@ -208,21 +224,46 @@ VARIANTS: dict[str, FamilySpecimen] = {
         given=2,
     ),
     "LogisticRegression, of several trials without intercept": has(
-        lg.LogisticRegression(intercept=False, n_trials=4), lambda k: CoefficientParameters(slopes(k, 2)), 5, 0.5, given=2
+        lg.LogisticRegression(intercept=False, n_trials=4),
+        lambda k: CoefficientParameters(slopes(k, 2)),
+        5,
+        0.5,
+        given=2,
     ),
     "Plate, of Gaussians": has(
         pl.Plate(g.FullGaussian()), lambda k: g.FullGaussianParameters(means(k), covariances(k))
     ),
 }
 
+
 LATENTS: dict[str, LatentSpecimen] = {
     "Categorical": LatentSpecimen(c.Categorical, lambda k: c.CategoricalParameters(shares(1, k)[0])),
     "MarkovChain": LatentSpecimen(mc.MarkovChain, lambda k: mc.MarkovChainParameters(shares(1, k)[0], shares(k, k))),
+    "CovariateMarkovChain": LatentSpecimen(
+        lambda k: cmc.CovariateMarkovChain(k, columns=(0, 1)),
+        lambda k: cmc.CovariateMarkovParameters(shares(1, k)[0], slopes(k, 3, k - 1)),
+        2,
+    ),
+    "SemiMarkovChain": LatentSpecimen(
+        lambda k: smc.SemiMarkovChain(k, max_duration=5),
+        lambda k: smc.SemiMarkovParameters(shares(1, k)[0], shares(k, k - 1), du.FreeDurations(shares(k, 5))),
+        fewest=2,
+    ),
 }
 
 LATENT_VARIANTS: dict[str, LatentSpecimen] = {
     "Categorical, one fixed": LatentSpecimen(
         lambda k: c.Categorical(k, fixed=(0,)), lambda k: c.CategoricalParameters(shares(1, k)[0], fixed=(0,))
+    ),
+    "CovariateMarkovChain, without intercept": LatentSpecimen(
+        lambda k: cmc.CovariateMarkovChain(k, columns=(1,), intercept=False),
+        lambda k: cmc.CovariateMarkovParameters(shares(1, k)[0], slopes(k, 1, k - 1)),
+        2,
+    ),
+    "SemiMarkovChain, Poisson": LatentSpecimen(
+        lambda k: smc.SemiMarkovChain(k, 6, "poisson"),
+        lambda k: smc.SemiMarkovParameters(shares(1, k)[0], shares(k, k - 1), du.PoissonDurations(line(k))),
+        fewest=2,
     ),
 }
 

@@ -483,7 +483,7 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
         )
 
     def points(self, batch: Batch) -> FloatArray:
-        """Of a chain's sequences their means, spreads and lag-one products: level, width and dynamics tell them apart."""
+        """Of a chain's sequences their means, spreads and autocorrelations: level, width and dynamics."""
         return sequence_points(batch) if self.latent.per_group else self.family.points(batch)
 
     def check(self, batch: Batch) -> None:

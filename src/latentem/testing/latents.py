@@ -87,7 +87,8 @@ def _enumerated(
     """Posterior and log-likelihood of one group by enumeration of all paths."""
     k, n = log_density.shape
     paths = [np.array(path) for path in product(range(k), repeat=n)]
-    logs = np.array([log_path(latent, params, path, batch)[1] + log_density[path, np.arange(n)].sum() for path in paths])
+    priors = [log_path(latent, params, path, batch)[1] for path in paths]
+    logs = np.array([log + log_density[path, np.arange(n)].sum() for log, path in zip(priors, paths, strict=True)])
     total = float(np.logaddexp.reduce(logs))
     probabilities = sum(np.exp(log - total) * one_hot(path, k) for log, path in zip(logs, paths, strict=True))
     return np.asarray(probabilities), total
