@@ -423,9 +423,8 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
     def told(self, statistics: ModelStatistics, params: ModelParameters) -> list[tuple[int | None, str, str]]:
         found = self.family.findings(statistics.emission, params.emission)
         moves = self.latent.findings(statistics.latent, params.latent)
-        return [(k, "floor", f"component {k}: {text}") for k, text in found] + [
-            (k, "latent", f"state {k}: {text}") for k, text in moves
-        ]
+        told: list[tuple[int | None, str, str]] = [(k, "floor", f"component {k}: {text}") for k, text in found]
+        return told + [(k, "latent", f"state {k}: {text}") for k, text in moves]
 
     def with_prior(self, statistics: ModelStatistics, params: ModelParameters) -> ModelStatistics:
         """The statistics and the pseudo-statistics of the prior together."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ class Autoregression(GaussianRegression):
     def __post_init__(self) -> None:
         super().__post_init__()
         if isinstance(self.order, bool) or not isinstance(self.order, int) or self.order < 1:
-            raise ParameterError(f"the order of an Autoregression must be a whole number of at least 1, got {self.order}")
+            raise ParameterError(f"the order of an Autoregression is a whole number of at least 1, got {self.order!r}")
 
     def intercepts(self, params: Any) -> FloatArray:
         """a, (K, D)."""
@@ -85,7 +86,7 @@ class Autoregression(GaussianRegression):
     def sample_given(self, params: Any, states: Array, given: Batch | None, rng: np.random.Generator) -> FloatArray:
         offsets = np.array([0, len(states)]) if given is None else given.group_offsets
         x = self._noise(params, states, rng)
-        for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
+        for start, stop in pairwise(offsets):
             x[start:stop] = self._path(params, states[start:stop], x[start:stop])
         return x
 

@@ -141,8 +141,8 @@ class GaussianRegression(Family[Any, ResidualStatistics]):
             self._moments(c, self._residuals(batch, params, k, counted), r, counted)
             for k, r in enumerate(posterior.responsibilities)
         ]
-        parts = [np.stack(part) for part in zip(*blocks, strict=True)]
-        return ResidualStatistics(*parts, Reference(params.coefficients))
+        counts, gram, cross, squares = (np.stack(part) for part in zip(*blocks, strict=True))
+        return ResidualStatistics(counts, gram, cross, squares, Reference(params.coefficients))
 
     def maximize(self, statistics: ResidualStatistics, params: Any) -> Any:
         return self._maximized(statistics, params, {}, pooled=False)

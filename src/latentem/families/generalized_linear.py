@@ -1,7 +1,7 @@
 """Responses with a distribution of their own whose linear predictor η = cᵀβ regresses on covariates.
 
-Q has no finite sufficient statistics: the E-step carries its value, gradient and curvature in β at θₜ, and the M-step is
-one Newton step (iteratively reweighted least squares; McCullagh and Nelder 1989, section 2.5), an EM-gradient step.
+Q has no finite sufficient statistics: the E-step carries its value, gradient and curvature in β at θₜ, and the M-step
+is one Newton step (iteratively reweighted least squares; McCullagh and Nelder 1989, section 2.5), an EM-gradient step.
 """
 
 from __future__ import annotations

@@ -32,8 +32,8 @@ class LogisticRegression(GeneralizedLinear):
 
     Notes
     -----
-    Linear predictors count as if they lay within ±300.  Missing responses are integrated out.  Where covariates separate
-    a state's successes from its failures, its coefficients grow until the gain is negligible, and a finding tells.
+    Linear predictors count as if they lay within ±300.  Missing responses are integrated out.  Where covariates
+    separate a state's successes from its failures, its coefficients grow until the gain is negligible; a finding tells.
     """
 
     columns: tuple[int, ...] | None = None

@@ -34,7 +34,7 @@ def newton_step(gradient: FloatArray, curvature: FloatArray, gram: FloatArray, c
     """An ascending step of each block's coefficients, Newton's unless it were long.
 
     The step solves -H s = ∇Q; in coordinates in which the covariates of the block are uncorrelated with second moments
-    of one, eigenvalues of -H / n count by their magnitude, at least `FLATTEST`, and the step is no longer than `LONGEST`.
+    of one, eigenvalues of -H / n count by their magnitude, at least `FLATTEST`, and no step is longer than `LONGEST`.
 
     Parameters
     ----------

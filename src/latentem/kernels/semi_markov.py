@@ -1,8 +1,8 @@
 """Semi-Markov chains: forward-backward and the most probable path on pairs (state, rows spent in it so far).
 
-A state is entered afresh in the first row; it is left after d rows with the hazard h_k(d) = p_k(d) / P(duration ≥ d), to
-another state by A; the stay in which a sequence ends is cut off there, and counts by P(duration ≥ d).  Every step is a
-sum over K D pairs and K² moves, so that a sequence costs O(T K (K + D)) (Yu 2010, section 2; Guédon 2003 for the
+A state is entered afresh in the first row; it is left after d rows with the hazard h_k(d) = p_k(d) / P(duration ≥ d),
+to another state by A; the stay in which a sequence ends is cut off there, and counts by P(duration ≥ d).  Every step is
+a sum over K D pairs and K² moves, so that a sequence costs O(T K (K + D)) (Yu 2010, section 2; Guédon 2003 for the
 censored last stay).
 """
 
@@ -158,7 +158,8 @@ def smooth_one(
 def _forward(chain: _Logs, log_density: FloatArray, d: int) -> tuple[list[FloatArray], FloatArray | None]:
     """log α, adding to one, at the seams of about √T blocks, and log c; None for an impossible sequence."""
     k, length = log_density.shape
-    step, seams, scales = isqrt(length - 1) + 1, [], np.empty(length)
+    step, scales = isqrt(length - 1) + 1, np.empty(length)
+    seams: list[FloatArray] = []
     alpha = np.full((k, d), -np.inf)
     for t in range(length):
         alpha = _first(chain, log_density, d) if t == 0 else _next(chain, alpha, log_density[:, t])

@@ -72,8 +72,8 @@ class CovariateMarkovStatistics(Statistics):
     def __add__(self, other: Self) -> Self:
         if type(other) is not type(self):
             return NotImplemented
-        known = [part.transitions for part in (self, other) if part.transitions is not None]
-        both = known[0] + known[1] if len(known) == 2 else (known or [None])[0]
+        a, b = self.transitions, other.transitions
+        both = a + b if a is not None and b is not None else a if b is None else b
         return type(self)(self.initial + other.initial, both, self.pseudo + other.pseudo)
 
 
@@ -89,10 +89,10 @@ class CovariatePosterior(Posterior):
 class CovariateMarkovChain(Latent[CovariateMarkovParameters, CovariateMarkovStatistics]):
     """p(zₜ = k | zₜ₋₁ = j, cₜ) = exp(β_jkᵀ cₜ) / Σ_l exp(β_jlᵀ cₜ), with β_jj = 0: staying is the reference.
 
-    cₜ are the covariates of the row that is entered, and p(z₁ = k) = ιₖ does not depend on them.  (Where they should act
-    on the way out of a row, as in depmixS4, give each row those of the row before.)  The E-step is forward-backward with a
-    matrix for every row; the M-step one Newton step on the multinomial logit of each state's transitions, in coordinates
-    in which the scale of the covariates does not matter (EM-gradient; Lange 1995).
+    cₜ are the covariates of the row that is entered, and p(z₁ = k) = ιₖ does not depend on them.  (Where they should
+    act on the way out of a row, as in depmixS4, give each row those of the row before.)  The E-step is forward-backward
+    with a matrix for every row; the M-step one Newton step on the multinomial logit of each state's transitions, in
+    coordinates in which the scale of the covariates does not matter (EM-gradient; Lange 1995).
 
     Attributes
     ----------
@@ -111,8 +111,8 @@ class CovariateMarkovChain(Latent[CovariateMarkovParameters, CovariateMarkovStat
 
     Notes
     -----
-    A prior's concentration adds pseudo-counts to the initial states, and pseudo-transitions at c = (1, 0, …, 0), without
-    an intercept none.
+    A prior's concentration adds pseudo-counts to the initial states, and pseudo-transitions at c = (1, 0, …, 0);
+    without an intercept none.
     """
 
     n_states: int
@@ -123,7 +123,9 @@ class CovariateMarkovChain(Latent[CovariateMarkovParameters, CovariateMarkovStat
         if self.n_states < 1:
             raise ParameterError(f"a CovariateMarkovChain needs at least one state, got {self.n_states}")
         if not isinstance(self.columns, tuple):
-            raise ParameterError(f"columns must be a tuple of numbers of covariates, such as (0,); got {self.columns!r}")
+            raise ParameterError(
+                f"columns must be a tuple of numbers of covariates, such as (0,); got {self.columns!r}"
+            )
         self._predictors  # noqa: B018 - checks the options
 
     @property

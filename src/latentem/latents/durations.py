@@ -113,7 +113,7 @@ class Free(Durations):
 
 
 class _Parametric(Durations):
-    """log p(d) = f(d; v) - log Σ exp f, with v the logarithms of the parameters of a state; M-step by Newton's method."""
+    """log p(d) = f(d; v) - log Σ exp f, with v the logarithms of a state's parameters; M-step by Newton's method."""
 
     @abstractmethod
     def terms(self, v: FloatArray, longest: int) -> tuple[FloatArray, FloatArray, FloatArray]:
@@ -134,12 +134,10 @@ class _Parametric(Durations):
     def maximize(self, ended: FloatArray, censored: FloatArray, params: Any) -> Any:
         here = self._logs(params)
         seen = (ended + censored).sum(axis=1) > 0
-        return self._params(
-            np.stack([
-                self._best(n, c, v) if used else v
-                for n, c, v, used in zip(ended, censored, here, seen, strict=True)
-            ])
-        ) if seen.any() else params
+        if not seen.any():
+            return params
+        each = zip(ended, censored, here, seen, strict=True)
+        return self._params(np.stack([self._best(n, c, v) if used else v for n, c, v, used in each]))
 
     def score(self, ended: FloatArray, censored: FloatArray, params: Any) -> FloatArray:
         slopes = [
@@ -207,7 +205,7 @@ class NegativeBinomial(_Parametric):
         return f, gradient, np.stack([-bend, bend, bend, own], axis=-1).reshape(longest, 2, 2)
 
     def findings(self, params: NegativeBinomialDurations) -> list[tuple[int, str]]:
-        text = "its durations spread no more than Poisson ones: their size is held at {:g}; durations='poisson' would do"
+        text = "its durations spread no more than Poisson ones: their size is held at {:g}; use durations='poisson'"
         return [(int(k), text.format(LARGEST_SIZE)) for k in np.flatnonzero(params.sizes > 0.99 * LARGEST_SIZE)]
 
     def _params(self, v: FloatArray) -> NegativeBinomialDurations:

@@ -67,7 +67,7 @@ class StayPosterior(Posterior):
 
 @dataclass(frozen=True)
 class SemiMarkovChain(Latent[SemiMarkovParameters, SemiMarkovStatistics]):
-    """p(z) = ι(s₁) Πᵢ p(dᵢ | sᵢ) A(sᵢ, sᵢ₊₁) · P(duration ≥ d_last | s_last): stays of d rows in one state, then another.
+    """Stays of d rows in state s, then in another: p(z) = ι(s₁) Πᵢ p(dᵢ | sᵢ) A(sᵢ, sᵢ₊₁) · P(duration ≥ d | s_last).
 
     No state follows itself.  A stay begins in the first row of a sequence; the last one is cut off where the sequence
     ends (right-censored), and counts by the probability of lasting at least so long.
@@ -147,6 +147,9 @@ class SemiMarkovChain(Latent[SemiMarkovParameters, SemiMarkovStatistics]):
 
     def statistics(self, posterior: Posterior, batch: Batch) -> SemiMarkovStatistics:
         assert isinstance(posterior, StayPosterior)
+        assert posterior.pairs is not None
+        assert posterior.ended is not None
+        assert posterior.censored is not None
         weights = batch.unit_weights(per_group=True)
         first = posterior.probabilities[:, batch.group_offsets[:-1]]
         return SemiMarkovStatistics(
