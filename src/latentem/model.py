@@ -424,7 +424,7 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
         found = self.family.findings(statistics.emission, params.emission)
         moves = self.latent.findings(statistics.latent, params.latent)
         told: list[tuple[int | None, str, str]] = [(k, "floor", f"component {k}: {text}") for k, text in found]
-        return told + [(k, "latent", f"state {k}: {text}") for k, text in moves]
+        return told + [(k, "transitions", f"state {k}: {text}") for k, text in moves]
 
     def with_prior(self, statistics: ModelStatistics, params: ModelParameters) -> ModelStatistics:
         """The statistics and the pseudo-statistics of the prior together."""
