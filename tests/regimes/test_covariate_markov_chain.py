@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -128,8 +129,6 @@ def test_one_chunk_or_many_and_weights() -> None:
 
 
 def test_decoding_is_the_best_of_all_paths() -> None:
-    from itertools import product
-
     x, c = rows([6])
     batch = Batch(x, covariates=c)
     density = MODEL.family.log_density(batch, EMISSION)

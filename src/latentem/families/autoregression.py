@@ -73,7 +73,7 @@ class Autoregression(GaussianRegression):
             )
         short = np.flatnonzero(batch.group_lengths <= self.order)
         if len(short):
-            row, length = batch.row_of_unit(int(short[0]), True), batch.group_lengths[short[0]]
+            row, length = batch.row_of_unit(int(short[0]), True), int(batch.group_lengths[short[0]])
             raise DataError(
                 f"the sequence that begins in row {row} has {length} row{'s' * (length != 1)}; an Autoregression of "
                 f"order {self.order} needs at least {self.order + 1}"
