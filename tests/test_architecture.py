@@ -17,7 +17,7 @@ FLOORS = [
     {"_typing", "errors"},
     {"domains", "layout"},
     {"parameters", "statistics", "data"},
-    {"model"},
+    {"model", "predictors"},
     {"result"},
     {"em"},
     {"online"},

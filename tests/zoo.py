@@ -15,6 +15,7 @@ import numpy as np
 from latentem.acceleration import Squarem
 from latentem.execution import Processes, Serial, Threads
 from latentem.families import (
+    autoregression as ar,
     bernoulli as be,
     beta as bt,
     categorical as ca,
@@ -23,13 +24,17 @@ from latentem.families import (
     exponential as ex,
     gamma as ga,
     gaussian as g,
+    gaussian_regression as gr,
     geometric as ge,
     inverse_gaussian as ig,
+    linear_regression as lr,
     log_normal as ln,
+    logistic_regression as lg,
     multinomial as mu,
     negative_binomial as nb,
     plate as pl,
     poisson as po,
+    poisson_regression as pg,
     product as pr,
     student_t as t,
     student_t_diagonal as td,
@@ -40,7 +45,14 @@ from latentem.families import (
     zero_inflated as zi,
 )
 from latentem.families.composite import CompositeParameters
-from latentem.latents import categorical as c, markov_chain as mc
+from latentem.families.generalized_linear import CoefficientParameters
+from latentem.latents import (
+    categorical as c,
+    covariate_markov_chain as cmc,
+    durations as du,
+    markov_chain as mc,
+    semi_markov_chain as smc,
+)
 
 INF = np.inf
 
@@ -48,12 +60,15 @@ INF = np.inf
 @dataclass(frozen=True)
 class FamilySpecimen:
     """A family (or a function of K that gives one), its parameters for K components, values outside its support,
-    and whether it integrates missing entries out."""
+    whether it integrates missing entries out, how many covariates it wants, and whether rows are independent given
+    states and covariates."""
 
     family: Any
     parameters: Callable[[int], Any]
     outside: tuple[float, ...] = ()
     missing: bool = True
+    n_covariates: int = 0
+    independent: bool = True
 
     def of(self, k: int) -> Any:
         return self.family(k) if isinstance(self.family, FunctionType) else self.family
@@ -61,10 +76,12 @@ class FamilySpecimen:
 
 @dataclass(frozen=True)
 class LatentSpecimen:
-    """A latent with K states, and its parameters."""
+    """A latent with K states, its parameters, how many covariates it wants, and the fewest states that it takes."""
 
     latent: Callable[[int], Any]
     parameters: Callable[[int], Any]
+    n_covariates: int = 0
+    fewest: int = 1
 
 
 def between(low: float, high: float, d: int = 2) -> Callable[[int], Any]:
@@ -117,8 +134,15 @@ def normal_of_one_column(k: int) -> Any:
     return g.DiagonalGaussianParameters(line(k)[:, None], rate(k))
 
 
-def has(family: Any, parameters: Callable[[int], Any], *outside: float, missing: bool = True) -> FamilySpecimen:
-    return FamilySpecimen(family, parameters, outside, missing)
+def has(
+    family: Any, parameters: Callable[[int], Any], *outside: float, missing: bool = True, given: int = 0
+) -> FamilySpecimen:
+    return FamilySpecimen(family, parameters, outside, missing, given)
+
+
+def slopes(k: int, p: int = 3, m: int = 2) -> Any:
+    """Coefficients (K, M, P) of moderate size, the components different."""
+    return np.random.default_rng(k + p).normal(scale=0.5, size=(k, m, p)) + np.linspace(-0.5, 0.5, k)[:, None, None]
 
 
 means, scales, rates, rate = between(-2, 3), between(0.7, 2), between(0.7, 6), between(0.7, 6, 1)
@@ -156,6 +180,19 @@ _FAMILIES = [
     has(tr.Truncated(counts, low=1), lambda k: tr.TruncatedParameters(po.PoissonParameters(rate(k))), 0, 0.5),
     has(pl.Plate(counts), lambda k: po.PoissonParameters(rates(k)), -1, 0.5),
     has(held, lambda k: held.constrain(g.DiagonalGaussianParameters(means(k), scales(k)))),
+    FamilySpecimen(
+        ar.Autoregression(),
+        lambda k: gr.FullRegressionParameters(0.7 * slopes(k), covariances(k)),
+        missing=False,
+        independent=False,
+    ),
+    has(
+        lr.LinearRegression(covariance="diagonal"),
+        lambda k: gr.DiagonalRegressionParameters(slopes(k), scales(k)),
+        given=2,
+    ),
+    has(pg.PoissonRegression(), lambda k: CoefficientParameters(slopes(k)), -1, 0.5, INF, given=2),
+    has(lg.LogisticRegression(), lambda k: CoefficientParameters(slopes(k)), -1, 0.5, 2, given=2),
     has(lambda k: cm.Components((counts, nb.NegativeBinomial(), counts)[:k]), ones, -1, 0.5),
 ]
 FAMILIES: dict[str, FamilySpecimen] = {type(one.of(2)).__name__: one for one in _FAMILIES}
@@ -180,19 +217,53 @@ VARIANTS: dict[str, FamilySpecimen] = {
         -1.1,
         2.6,
     ),
+    "LinearRegression, full": has(
+        lr.LinearRegression(columns=(1,)),
+        lambda k: gr.FullRegressionParameters(slopes(k, 2), covariances(k)),
+        missing=False,
+        given=2,
+    ),
+    "LogisticRegression, of several trials without intercept": has(
+        lg.LogisticRegression(intercept=False, n_trials=4),
+        lambda k: CoefficientParameters(slopes(k, 2)),
+        5,
+        0.5,
+        given=2,
+    ),
     "Plate, of Gaussians": has(
         pl.Plate(g.FullGaussian()), lambda k: g.FullGaussianParameters(means(k), covariances(k))
     ),
 }
 
+
 LATENTS: dict[str, LatentSpecimen] = {
     "Categorical": LatentSpecimen(c.Categorical, lambda k: c.CategoricalParameters(shares(1, k)[0])),
     "MarkovChain": LatentSpecimen(mc.MarkovChain, lambda k: mc.MarkovChainParameters(shares(1, k)[0], shares(k, k))),
+    "CovariateMarkovChain": LatentSpecimen(
+        lambda k: cmc.CovariateMarkovChain(k, columns=(0, 1)),
+        lambda k: cmc.CovariateMarkovParameters(shares(1, k)[0], slopes(k, 3, k - 1)),
+        2,
+    ),
+    "SemiMarkovChain": LatentSpecimen(
+        lambda k: smc.SemiMarkovChain(k, max_duration=5),
+        lambda k: smc.SemiMarkovParameters(shares(1, k)[0], shares(k, k - 1), du.FreeDurations(shares(k, 5))),
+        fewest=2,
+    ),
 }
 
 LATENT_VARIANTS: dict[str, LatentSpecimen] = {
     "Categorical, one fixed": LatentSpecimen(
         lambda k: c.Categorical(k, fixed=(0,)), lambda k: c.CategoricalParameters(shares(1, k)[0], fixed=(0,))
+    ),
+    "CovariateMarkovChain, without intercept": LatentSpecimen(
+        lambda k: cmc.CovariateMarkovChain(k, columns=(1,), intercept=False),
+        lambda k: cmc.CovariateMarkovParameters(shares(1, k)[0], slopes(k, 1, k - 1)),
+        2,
+    ),
+    "SemiMarkovChain, Poisson": LatentSpecimen(
+        lambda k: smc.SemiMarkovChain(k, 6, "poisson"),
+        lambda k: smc.SemiMarkovParameters(shares(1, k)[0], shares(k, k - 1), du.PoissonDurations(line(k))),
+        fewest=2,
     ),
 }
 

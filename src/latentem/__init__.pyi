@@ -73,9 +73,11 @@ from .latents import (
     Bernoulli as Bernoulli,
     Categorical as Categorical,
     Continuous as Continuous,
+    CovariateMarkovChain as CovariateMarkovChain,
     Integers as Integers,
     MarkovChain as MarkovChain,
     Normal as Normal,
+    SemiMarkovChain as SemiMarkovChain,
 )
 from .model import (
     Family as Family,

@@ -157,6 +157,23 @@ class Batch:
         """The batch with only some of the columns."""
         return replace(self, values=np.ascontiguousarray(self.values[:, index]), layout=None, memo={})
 
+    def only(self, rows: Array) -> Batch:
+        """The batch with only some of the rows, which then belong to no groups."""
+
+        def taken(column: Any) -> Any:
+            return None if column is None else column[rows]
+
+        numbers = self.first_row + np.arange(len(self)) if self.rows is None else self.rows
+        return Batch(
+            self.values[rows],
+            taken(self.weights),
+            taken(self.labels),
+            missing=self.missing,
+            covariates=taken(self.covariates),
+            layout=self.layout,
+            rows=numbers[rows],
+        )
+
     def row_of_unit(self, unit: int, per_group: bool) -> int:
         """Number in the whole data of a unit's first row."""
         row = int(self.group_offsets[unit] if per_group else unit)

@@ -38,6 +38,7 @@ def fit(
     labels: Any = None,
     lengths: Any = None,
     groups: Any = None,
+    covariates: Any = None,
     acceleration: str | Acceleration | None = None,
     executor: str | Executor | None = None,
     tol: float = 1e-6,
@@ -67,6 +68,8 @@ def fit(
         For data given as an array, see `ArraySource`.
     groups : (n,) or name of a column, optional
         Equal for the rows of a group, which need not be adjacent; instead of `lengths`.
+    covariates : (n, P), or names of columns, optional
+        What the model conditions on, where it does (`LinearRegression`, `CovariateMarkovChain`).
     acceleration : None, "squarem" or Acceleration
         None is plain EM.
     executor : None, "serial", "threads", "processes" or Executor
@@ -94,6 +97,7 @@ def fit(
         See `ArraySource` and the family.
     """
     columns = {"sample_weight": sample_weight, "labels": labels, "lengths": lengths, "groups": groups}
+    columns["covariates"] = covariates
     source = as_source(data, grouping=_grouping(model), **columns)
     check_source(model, source)
     generator = as_generator(random_state)

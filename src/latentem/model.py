@@ -122,6 +122,14 @@ class Family(ABC, Generic[P, S]):
     def sample(self, params: P, states: Array, rng: np.random.Generator) -> FloatArray:
         """Draw one row for each entry of `states`; shape (n, D)."""
 
+    def sample_given(self, params: P, states: Array, given: Batch | None, rng: np.random.Generator) -> FloatArray:
+        """The same for the covariates and the groups of a batch of as many rows, whose values are not looked at."""
+        return self.sample(params, states, rng)
+
+    def points(self, batch: Batch) -> FloatArray:
+        """A point for each unit, (units, …), by whose distances a start tells units apart."""
+        return unit_points(batch, self.per_group)
+
     def check(self, batch: Batch) -> None:
         """Raise `DataError`, naming row and column, where a value lies outside the support."""
 
@@ -212,6 +220,17 @@ class Latent(ABC, Generic[P, S]):
     @abstractmethod
     def sample(self, params: P, lengths: Array, rng: np.random.Generator) -> Array:
         """States for groups of these lengths, concatenated."""
+
+    def sample_given(self, params: P, given: Batch, rng: np.random.Generator) -> Array:
+        """The same for the groups of a batch and its covariates."""
+        return self.sample(params, given.group_lengths, rng)
+
+    def check(self, batch: Batch) -> None:
+        """Raise `DataError` where the batch lacks what the latent conditions on."""
+
+    def findings(self, statistics: S, params: P) -> list[tuple[int, str]]:
+        """What a user should know of these estimates: (state, sentence)."""
+        return []
 
     def score(self, statistics: S, params: P) -> FloatArray:
         """∇Q at fixed statistics in unconstrained coordinates."""
@@ -496,7 +515,9 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
 
     def told(self, statistics: ModelStatistics, params: ModelParameters) -> list[tuple[int | None, str, str]]:
         found = self.family.findings(statistics.emission, params.emission)
-        return [(k, "floor", f"component {k}: {text}") for k, text in found]
+        moves = self.latent.findings(statistics.latent, params.latent)
+        told: list[tuple[int | None, str, str]] = [(k, "floor", f"component {k}: {text}") for k, text in found]
+        return told + [(k, "transitions", f"state {k}: {text}") for k, text in moves]
 
     def with_prior(self, statistics: ModelStatistics, params: ModelParameters) -> ModelStatistics:
         """The statistics and the pseudo-statistics of the prior together."""
@@ -523,7 +544,7 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
 
         k = self.latent.n_states
         emission = self.family.start(batch, k)
-        points = unit_points(batch, self.family.per_group)
+        points = self.family.points(batch)
         standard = seeding.to_standard(points, *seeding.standardize(points))
         seeds = seeding.kmeans_plus_plus(standard, k, np.random.default_rng(0))
         r = seeding.soften(seeding.one_hot(seeding.nearest_centre(standard, seeds), k))
@@ -553,20 +574,33 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
             ]
         )
 
+    def points(self, batch: Batch) -> FloatArray:
+        """Of a chain's sequences their means, spreads and autocorrelations: level, width and dynamics."""
+        return sequence_points(batch) if self.latent.per_group else self.family.points(batch)
+
     def check(self, batch: Batch) -> None:
+        self.latent.check(batch)
         self.family.check(batch)
 
     def sample(self, params: ModelParameters, states: Array, rng: np.random.Generator) -> FloatArray:
         """One draw of the whole model for each entry of `states`; where the unit is a group they form one group."""
+        return self.sample_given(params, states, None, rng)
+
+    def sample_given(
+        self, params: ModelParameters, states: Array, given: Batch | None, rng: np.random.Generator
+    ) -> FloatArray:
         if self.family.per_group:
             within = np.repeat(self.latent.sample(params.latent, np.ones(1, int), rng), len(states))
+        elif self.per_group and given is not None:
+            within = self.latent.sample_given(params.latent, replace(given, offsets=None, first_row=0), rng)
         else:
             lengths = np.array([len(states)]) if self.per_group else np.ones(len(states), int)
             within = self.latent.sample(params.latent, lengths, rng)
-        return self.family.sample(params.emission, within, rng)
+        return self.family.sample_given(params.emission, within, given, rng)
 
     def findings(self, statistics: ModelStatistics, params: ModelParameters) -> list[tuple[int, str]]:
         told = self.family.findings(statistics.emission, params.emission)
+        told += self.latent.findings(statistics.latent, params.latent)
         return [(0, f"state {k}: {text}") for k, text in told]
 
     def admissible(self, params: ModelParameters) -> bool:
@@ -613,6 +647,19 @@ def unit_points(batch: Batch, per_group: bool) -> FloatArray:
     totals = np.add.reduceat(np.where(seen, batch.values, 0.0), starts, axis=0)
     counts = np.add.reduceat(seen.astype(float), starts, axis=0)
     return np.where(counts > 0, totals / np.maximum(counts, 1.0), np.nan)
+
+
+def sequence_points(batch: Batch) -> FloatArray:
+    """(G, 3D): mean, standard deviation and lag-one autocorrelation of each column in each group."""
+    seen, starts = batch.observed, batch.group_offsets[:-1]
+    means = unit_points(batch, per_group=True)
+    centred = np.where(seen, batch.values - np.repeat(means, batch.group_lengths, axis=0), 0.0)
+    later = np.vstack([centred[1:], np.zeros((1, batch.n_columns))])
+    later[batch.group_offsets[1:] - 1] = 0.0
+    squares = np.add.reduceat(centred**2, starts, axis=0)
+    products = np.add.reduceat(centred * later, starts, axis=0)
+    counts = np.maximum(np.add.reduceat(seen.astype(float), starts, axis=0), 1.0)
+    return np.hstack([means, np.sqrt(squares / counts), products / np.where(squares > 0, squares, 1.0)])
 
 
 def _impose(labels: Array, log_density: FloatArray, batch: Batch, per_group: bool) -> None:

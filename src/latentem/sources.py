@@ -46,7 +46,8 @@ def as_source(
     grouping : Grouping, optional
         What the model wants; None: a model that is not declared by its density.
     **columns : arrays
-        `sample_weight` and `labels`, one entry for each row.
+        `sample_weight`, `labels` and `covariates`, one entry for each row.  Covariates may be names of columns of a
+        table, which are then no longer among the values.
     """
     given = {
         {"sample_weight": "weights"}.get(name, name): value for name, value in columns.items() if value is not None
@@ -57,6 +58,8 @@ def as_source(
             raise ParameterError(f"{', '.join(named)}: give them to the source itself")
         return data
     values, layout = _values(data, grouping)
+    if "covariates" in given:
+        values, layout, given["covariates"] = _with_covariates(values, layout, given["covariates"], groups)
     options = {"names": layout.names, "layout": layout, **given}
     if groups is not None and lengths is not None:
         raise ParameterError("groups and lengths say the same thing; give one of them")
@@ -103,6 +106,42 @@ def has_names(data: Any) -> bool:
     return frame or isinstance(data, str | PathLike | Table)
 
 
+def _with_covariates(values: Any, layout: Layout, covariates: Any, groups: Any) -> tuple[Any, Layout, FloatArray]:
+    """The values without the columns that are covariates, and the table (n, P) of those, given itself or by names."""
+    names = _names(covariates)
+    if names is None:
+        return values, layout, _table(covariates)
+    pieces = {piece.name: piece for piece in layout.pieces if not piece.shape}
+    unknown = [name for name in names if name not in pieces]
+    if unknown:
+        raise DataError(f"there is no column {unknown[0]!r}; the data have {', '.join(map(repr, layout.names))}")
+    if isinstance(groups, str) and groups in names:
+        raise ParameterError(f"column {groups!r} tells the groups; it cannot be a covariate too")
+    columns = [layout.names.index(name) for name in names]
+    rest = [i for i in range(len(layout.names)) if i not in columns]
+    if not rest:
+        raise DataError("all columns are covariates: there is nothing left to explain")
+    kept = Layout(tuple(piece for piece in layout.pieces if piece.name not in names))
+    return values[:, rest], kept, np.asarray(values[:, columns], float)
+
+
+def _names(covariates: Any) -> list[str] | None:
+    """Names of columns, or None where the covariates are given themselves."""
+    if isinstance(covariates, str):
+        return [covariates]
+    named = isinstance(covariates, list | tuple) and covariates and all(isinstance(name, str) for name in covariates)
+    return list(covariates) if named else None
+
+
+def _table(covariates: Any) -> Any:
+    """One column may come without a second axis; frames come as what they hold."""
+    if has_names(covariates):
+        from .io.tables import read_table
+
+        return read_table(covariates).values
+    return np.asarray(covariates)[:, None] if np.ndim(covariates) == 1 else covariates
+
+
 def _column(values: FloatArray, layout: Layout, name: str | None) -> Array:
     if name not in layout.names:
         raise DataError(f"there is no column {name!r} to group by; x has {', '.join(map(repr, layout.names))}")
@@ -127,7 +166,7 @@ def _grouped(values: Any, keys: Array, options: dict[str, Any]) -> ArraySource:
     lengths = np.bincount(rank[group])
     aligned: dict[str, Any] = {
         name: np.asarray(options[name])[order] if len(np.asarray(options[name])) == len(order) else options[name]
-        for name in ("weights", "labels")
+        for name in ("weights", "labels", "covariates")
         if name in options
     }
     return ArraySource(values[order], lengths=lengths, rows=order, **(options | aligned))

@@ -43,13 +43,13 @@ def bits(parameters):
 def test_objective_never_falls(name, accelerated, rng):
     specimen = zoo.FAMILIES[name]
     family, params = specimen.of(2), specimen.parameters(2)
-    batch, _ = draw(family, params, 2, rng, 150)
+    batch, _ = draw(family, params, 2, rng, 150, specimen.n_covariates)
     model = LatentVariableModel(Categorical(2), family)
-    lengths = batch.group_lengths if family.per_group else None
+    lengths = batch.group_lengths if family.per_group else None if specimen.independent else [60, 40, 50]
     start = ModelParameters(CategoricalParameters(np.array([0.3, 0.7])), params)
     steps = iterate(
         model,
-        ArraySource(batch.values, lengths=lengths, chunk_rows=60),
+        ArraySource(batch.values, lengths=lengths, covariates=batch.covariates, chunk_rows=60),
         start,
         executor=SERIAL,
         acceleration=Squarem() if accelerated else None,

@@ -10,6 +10,7 @@ from latentem.data import Batch
 from latentem.errors import DataError, ParameterError
 from latentem.model import LatentVariableModel, ModelParameters, Prior
 from latentem.testing import check_family, check_model, with_holes
+from latentem.testing.drawing import take
 
 K = 2
 ALL_PAIRS = [(latent, family) for latent in zoo.LATENTS for family in zoo.FAMILIES]
@@ -31,15 +32,17 @@ def joined(latent_name, family_name, k=K):
 
 
 def six_rows(model, params, k=K):
-    """Two groups of three rows, weighted: drawn from the components in turn."""
+    """Two groups of three rows with two covariates, weighted: drawn from the components in turn."""
     rng = np.random.default_rng(8)
     family, emission = model.family, params.emission
     states = np.arange(6) % k
+    given = Batch(np.zeros((6, 1)), covariates=rng.normal(size=(6, 2)), offsets=np.array([0, 3, 6]))
     if family.per_group:
-        values = np.concatenate([family.sample(emission, np.full(3, state), rng) for state in range(2)])
+        groups = [take(given, g, g + 1, True) for g in range(2)]
+        values = np.concatenate([family.sample_given(emission, np.full(3, g), groups[g], rng) for g in range(2)])
     else:
-        values = family.sample(emission, states, rng)
-    return Batch(values, weights=np.repeat([1.0, 2.5], 3), offsets=np.array([0, 3, 6]))
+        values = family.sample_given(emission, states, given, rng)
+    return replace(given, values=values, weights=np.repeat([1.0, 2.5], 3))
 
 
 @pytest.mark.parametrize(("latent", "family"), PAIRS)

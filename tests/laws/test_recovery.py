@@ -15,13 +15,14 @@ from latentem.fitting import fit
 from latentem.latents import Categorical
 from latentem.latents.categorical import CategoricalParameters
 from latentem.model import LatentVariableModel, ModelParameters
+from latentem.testing.drawing import design
 
 ROWS, CANDIDATES = 600, 300
 # A row's posterior leaves little doubt, and the means lie at least so many standard deviations of all rows apart.
 CERTAIN, APART = 0.98, 1.2
 # Nothing to estimate; different families, of which k-means cannot know which one belongs to which cluster; variances
-# held where they start, which is not at those of the rows.
-WITHOUT = ("UniformNoise", "Components", "Constrained")
+# held where they start, which is not at those of the rows; rows that follow on each other.
+WITHOUT = ("UniformNoise", "Components", "Constrained", "Autoregression")
 ALL = {name: one for name, one in {**zoo.FAMILIES, **zoo.VARIANTS}.items() if name not in WITHOUT}
 
 
@@ -37,19 +38,22 @@ def two_apart(name: str) -> tuple[LatentVariableModel, ModelParameters, ArraySou
         vector = middle.flatten()
         emission = middle.unflatten(vector + rng.normal(scale=1 + seed / 100, size=len(vector)))
         truth = ModelParameters(CategoricalParameters(np.array([0.5, 0.5])), emission)
-        source = drawn(model, truth, states, rng)
+        source = drawn(model, truth, states, rng, specimen.n_covariates)
         if source is not None and lie_apart(model, truth, source, states):
             return model, truth, source
     raise AssertionError(f"no parameters near those of the zoo have components that lie apart: {name}")
 
 
-def drawn(model: LatentVariableModel, truth: ModelParameters, states: Any, rng: Any) -> ArraySource | None:
+def drawn(
+    model: LatentVariableModel, truth: ModelParameters, states: Any, rng: Any, n_covariates: int
+) -> ArraySource | None:
     if not model.admissible(truth):
         return None
     if model.family.per_group:
         rows = [model.family.sample(truth.emission, np.full(3, state), rng) for state in states[::3]]
         return ArraySource(np.concatenate(rows), lengths=[3] * len(rows))
-    return ArraySource(model.family.sample(truth.emission, states, rng))
+    given = design(len(states), rng, n_covariates)
+    return ArraySource(model.family.sample_given(truth.emission, states, given, rng), covariates=given.covariates)
 
 
 def lie_apart(model: LatentVariableModel, truth: ModelParameters, source: ArraySource, states: Any) -> bool:

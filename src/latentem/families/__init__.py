@@ -1,5 +1,6 @@
 """What is observed, given the latent state: distributions of rows, and wrappers that build others from them."""
 
+from .autoregression import Autoregression
 from .bernoulli import Bernoulli
 from .beta import Beta
 from .categorical import CategoricalColumns
@@ -11,12 +12,15 @@ from .gamma import Gamma
 from .gaussian import DiagonalGaussian, FullGaussian, SphericalGaussian, TiedGaussian
 from .geometric import Geometric
 from .inverse_gaussian import InverseGaussian
+from .linear_regression import LinearRegression
 from .local import LocalColumnwise
 from .log_normal import LogNormal
+from .logistic_regression import LogisticRegression
 from .multinomial import Multinomial
 from .negative_binomial import NegativeBinomial
 from .plate import Plate
 from .poisson import Poisson
+from .poisson_regression import PoissonRegression
 from .product import PerColumn, Product
 from .student_t import FullStudentT
 from .student_t_diagonal import DiagonalStudentT
@@ -27,6 +31,7 @@ from .weibull import Weibull
 from .zero_inflated import ZeroInflated
 
 __all__ = [
+    "Autoregression",
     "Bernoulli",
     "Beta",
     "CategoricalColumns",
@@ -41,13 +46,16 @@ __all__ = [
     "Gamma",
     "Geometric",
     "InverseGaussian",
+    "LinearRegression",
     "LocalColumnwise",
     "LogNormal",
+    "LogisticRegression",
     "Multinomial",
     "NegativeBinomial",
     "PerColumn",
     "Plate",
     "Poisson",
+    "PoissonRegression",
     "Product",
     "SphericalGaussian",
     "TiedGaussian",

@@ -72,12 +72,21 @@ class Components(Composite):
         for family in self.families:
             family.check(batch)
 
+    def points(self, batch: Batch) -> FloatArray:
+        return self.families[0].points(batch)
+
     def sample(self, params: CompositeParameters, states: Array, rng: np.random.Generator) -> FloatArray:
         """One row for each entry of `states`; where the unit is the group, the entries of a state form one group."""
+        return self.sample_given(params, states, None, rng)
+
+    def sample_given(
+        self, params: CompositeParameters, states: Array, given: Batch | None, rng: np.random.Generator
+    ) -> FloatArray:
         draws: FloatArray | None = None
         for k in np.unique(states):
             rows = np.flatnonzero(states == k)
-            drawn = self.families[k].sample(params.parts[k], np.zeros(len(rows), int), rng)
+            own = None if given is None else given.only(rows)
+            drawn = self.families[k].sample_given(params.parts[k], np.zeros(len(rows), int), own, rng)
             draws = np.empty((len(states), drawn.shape[1])) if draws is None else draws
             draws[rows] = drawn
         if draws is None:

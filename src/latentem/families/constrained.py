@@ -196,8 +196,16 @@ class Constrained(Family[ConstrainedParameters, Any]):
     def check(self, batch: Batch) -> None:
         self.family.check(batch)
 
+    def points(self, batch: Batch) -> FloatArray:
+        return self.family.points(batch)
+
     def sample(self, params: ConstrainedParameters, states: Array, rng: np.random.Generator) -> FloatArray:
         return self.family.sample(params.base, states, rng)
+
+    def sample_given(
+        self, params: ConstrainedParameters, states: Array, given: Batch | None, rng: np.random.Generator
+    ) -> FloatArray:
+        return self.family.sample_given(params.base, states, given, rng)
 
 
 def _groups(params: Parameters, held: dict[str, Mask | None], tied: tuple[str, ...]) -> Array:

@@ -79,3 +79,6 @@ class Plate(Family[Any, Any]):
     def sample(self, params: Any, states: Array, rng: np.random.Generator) -> FloatArray:
         """One row for each entry of `states`, which repeats the state of a group for each of its rows."""
         return self.family.sample(params, states, rng)
+
+    def sample_given(self, params: Any, states: Array, given: Batch | None, rng: np.random.Generator) -> FloatArray:
+        return self.family.sample_given(params, states, given, rng)

@@ -32,10 +32,15 @@ class _ColumnComposite(Composite):
         )
 
     def sample(self, params: CompositeParameters, states: Array, rng: np.random.Generator) -> FloatArray:
+        return self.sample_given(params, states, None, rng)
+
+    def sample_given(
+        self, params: CompositeParameters, states: Array, given: Batch | None, rng: np.random.Generator
+    ) -> FloatArray:
         layout = self.layout(params)
         draws = np.empty((len(states), sum(map(len, layout))))
         for family, columns, own in zip(self.families_of(params), layout, params.parts, strict=True):
-            draws[:, columns] = family.sample(own, states, rng)
+            draws[:, columns] = family.sample_given(own, states, given, rng)
         return draws
 
     def findings(self, statistics: CompositeStatistics, params: CompositeParameters) -> list[tuple[int, str]]:

@@ -121,7 +121,12 @@ class ZeroInflated(Family[ZeroInflatedParameters, ZeroInflatedStatistics]):
         self.family.check(self._seen(batch))
 
     def sample(self, params: ZeroInflatedParameters, states: Array, rng: np.random.Generator) -> FloatArray:
-        drawn = self.family.sample(params.base, states, rng)
+        return self.sample_given(params, states, None, rng)
+
+    def sample_given(
+        self, params: ZeroInflatedParameters, states: Array, given: Batch | None, rng: np.random.Generator
+    ) -> FloatArray:
+        drawn = self.family.sample_given(params.base, states, given, rng)
         structural = rng.random(len(states)) < params.inflation[states]
         return np.where(structural[:, None], 0.0, drawn)
 

@@ -138,3 +138,25 @@ def _sums(scales: FloatArray, offsets: Array) -> FloatArray:
     """The sums over each sequence, correctly rounded: there may be very many terms."""
     terms, bounds = scales.tolist(), offsets.tolist()
     return np.array([fsum(terms[a:b]) for a, b in pairwise(bounds)])
+
+
+def decode_inhomogeneous(
+    log_transition: FloatArray, log_density: FloatArray, offsets: Array
+) -> tuple[Array, FloatArray]:
+    """The most probable path of each sequence (n,) and its log p(x, z) (G,), for the arguments of the smoother.
+
+    States of an impossible sequence are -1.
+    """
+    path, totals = np.full(log_density.shape[1], -1), np.full(len(offsets) - 1, -np.inf)
+    for g, (start, stop) in enumerate(pairwise(offsets)):
+        best, pointers = log_density[:, start], np.empty((stop - start, len(log_density)), np.intp)
+        for t in range(start + 1, stop):
+            joint = best[:, None] + log_transition[:, :, t]
+            pointers[t - start] = joint.argmax(axis=0)
+            best = joint.max(axis=0) + log_density[:, t]
+        totals[g] = best.max()
+        if totals[g] > -np.inf:
+            path[stop - 1] = best.argmax()
+            for t in range(stop - 1, start, -1):
+                path[t - 1] = pointers[t - start, path[t]]
+    return path, totals

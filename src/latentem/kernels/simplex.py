@@ -25,3 +25,9 @@ def expected_log_simplex(counts: FloatArray, probabilities: FloatArray) -> float
     with np.errstate(divide="ignore"):
         logs = np.log(probabilities)
     return float(np.sum(np.where(counts > 0, counts, 0.0) * np.where(counts > 0, logs, 0.0)))
+
+
+def simplex_score(counts: FloatArray, probabilities: FloatArray) -> FloatArray:
+    """The gradient of Σ c log p in the coordinates of `Simplex`, log-ratios to the last entry; one vector."""
+    slope = counts - counts.sum(axis=-1, keepdims=True) * probabilities
+    return np.ravel(slope[..., :-1])

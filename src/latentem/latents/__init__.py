@@ -1,7 +1,18 @@
 """Latents: p(z; θ) and how its posterior is found, one file each; and what z may be in declared models."""
 
 from .categorical import Categorical
+from .covariate_markov_chain import CovariateMarkovChain
 from .markov_chain import MarkovChain
+from .semi_markov_chain import SemiMarkovChain
 from .spaces import Bernoulli, Continuous, Integers, Normal
 
-__all__ = ["Bernoulli", "Categorical", "Continuous", "Integers", "MarkovChain", "Normal"]
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "Continuous",
+    "CovariateMarkovChain",
+    "Integers",
+    "MarkovChain",
+    "Normal",
+    "SemiMarkovChain",
+]

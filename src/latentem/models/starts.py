@@ -107,15 +107,17 @@ def _assignment(model: LatentVariableModel, pool: Batch, init: Any, rng: np.rand
         return RandomResponsibilities(k, per_group, int(rng.integers(2**63)))
     if init not in METHODS:
         raise ParameterError(f"init must be one of {', '.join(METHODS)} or an array of responsibilities, got {init!r}")
-    points = unit_points(pool, per_group)
+    points = model.family.points(pool)
     weights = pool.unit_weights(per_group)
     centre, scale = seeding.standardize(points, weights)
     standard = seeding.to_standard(points, centre, scale)
     if init == "random-rows":
         rows = rng.choice(len(points), size=k, replace=bool(np.count_nonzero(weights) < k), p=weights / weights.sum())
-        return Nearest(standard[rows], centre, scale, per_group, soft=is_discrete(model.family))
+        return Nearest(
+            standard[rows], centre, scale, per_group, soft=is_discrete(model.family), family=model.family
+        )
     seeds, _ = seeding.lloyd(standard, seeding.kmeans_plus_plus(standard, k, rng, weights), weights)
-    return Nearest(seeds, centre, scale, per_group, soft=is_discrete(model.family))
+    return Nearest(seeds, centre, scale, per_group, soft=is_discrete(model.family), family=model.family)
 
 
 def is_discrete(family: Any) -> bool:
@@ -150,7 +152,8 @@ def _small_em(
 class Nearest:
     """Responsibility to the nearest centre in standardized columns, all of it or (`soft`) nine tenths.
 
-    Missing entries are at `fill`, in the units of the columns; without it at the origin.
+    Missing entries are at `fill`, in the units of the columns; without it at the origin.  The points are those of
+    `family`, without it the rows or the means of groups.
     """
 
     centres: FloatArray
@@ -159,9 +162,10 @@ class Nearest:
     per_group: bool
     soft: bool
     fill: FloatArray | None = None
+    family: Family[Any, Any] | None = None
 
     def __call__(self, batch: Batch) -> FloatArray:
-        points = unit_points(batch, self.per_group)
+        points = unit_points(batch, self.per_group) if self.family is None else self.family.points(batch)
         if self.fill is not None:
             points = np.where(np.isnan(points), self.fill, points)
         points = seeding.to_standard(points, self.origin, self.scale)
@@ -211,6 +215,7 @@ class PoolSource(ArraySource):
             weights=pool.weights,
             labels=pool.labels,
             lengths=lengths,
+            covariates=pool.covariates,
             names=names,
             layout=pool.layout,
             rows=pool.rows,

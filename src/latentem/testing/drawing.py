@@ -15,17 +15,35 @@ GROUP_LENGTH = 4
 
 
 def draw(
-    family: Family[Any, Any], params: Any, n_components: int, rng: np.random.Generator, n_units: int = 36
+    family: Family[Any, Any],
+    params: Any,
+    n_components: int,
+    rng: np.random.Generator,
+    n_units: int = 36,
+    n_covariates: int = 0,
 ) -> tuple[Batch, Array]:
-    """A batch drawn from the family's own `sample`, and the component of each unit (they take turns).
+    """A batch drawn from the family itself, and the component of each unit (they take turns).
 
-    Where the unit is a group, every group has four rows.  The arrays are read-only.
+    Where the unit is a group, every group has four rows.  Covariates are standard normal.  The arrays are read-only.
     """
     states = np.arange(n_units) % n_components
     if not family.per_group:
-        return Batch(frozen(family.sample(params, states, rng))), states
-    groups = [family.sample(params, np.full(GROUP_LENGTH, state), rng) for state in states]
-    return Batch(frozen(np.concatenate(groups)), offsets=np.arange(n_units + 1) * GROUP_LENGTH), states
+        given = design(n_units, rng, n_covariates)
+        return replace(given, values=frozen(family.sample_given(params, states, given, rng))), states
+    designs = [design(GROUP_LENGTH, rng, n_covariates) for _ in states]
+    each = [np.full(GROUP_LENGTH, state) for state in states]
+    groups = [
+        replace(one, values=family.sample_given(params, state, one, rng))
+        for one, state in zip(designs, each, strict=True)
+    ]
+    whole = concatenated(groups, per_group=True)
+    return replace(whole, values=frozen(whole.values)), states
+
+
+def design(n_rows: int, rng: np.random.Generator, n_covariates: int) -> Batch:
+    """Rows without values of their own, with standard normal covariates, if any."""
+    covariates = frozen(rng.normal(size=(n_rows, n_covariates))) if n_covariates else None
+    return Batch(np.zeros((n_rows, 1)), covariates=covariates)
 
 
 def with_holes(batch: Batch, rng: np.random.Generator, share: float = 0.3) -> Batch:
@@ -42,7 +60,8 @@ def take(batch: Batch, start: int, stop: int, per_group: bool) -> Batch:
         offsets = batch.group_offsets[start : stop + 1] - batch.group_offsets[start]
     weights = None if batch.weights is None else batch.weights[rows]
     labels = None if batch.labels is None else batch.labels[rows]
-    return Batch(batch.values[rows], weights, labels, offsets, batch.first_row, batch.missing)
+    covariates = None if batch.covariates is None else batch.covariates[rows]
+    return Batch(batch.values[rows], weights, labels, offsets, batch.first_row, batch.missing, covariates)
 
 
 def fresh(batch: Batch) -> Batch:
@@ -60,7 +79,13 @@ def frozen(values: FloatArray) -> FloatArray:
 def concatenated(parts: list[Batch], per_group: bool) -> Batch:
     """One batch of several, each a group of its own where the unit is the group."""
     offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]) if per_group else None
-    return Batch(np.concatenate([part.values for part in parts]), offsets=offsets, missing=parts[0].missing)
+    given = [part.covariates for part in parts if part.covariates is not None]
+    return Batch(
+        np.concatenate([part.values for part in parts]),
+        offsets=offsets,
+        missing=parts[0].missing,
+        covariates=np.concatenate(given) if given else None,
+    )
 
 
 def one_hot(states: Array, k: int) -> FloatArray:

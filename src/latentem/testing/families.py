@@ -30,6 +30,7 @@ class _Case:
     states: Array
     r: FloatArray
     name: str
+    n_covariates: int = 0
 
     @property
     def n_units(self) -> int:
@@ -54,6 +55,7 @@ def check_family(
     *,
     missing: bool = False,
     outside: Sequence[float] = (),
+    n_covariates: int = 0,
     seed: int = 0,
 ) -> None:
     """The laws of a `Family`.
@@ -74,6 +76,8 @@ def check_family(
         Whether the family integrates missing entries out.
     outside : sequence of float
         Values that its support does not hold.
+    n_covariates : int
+        How many columns of covariates it wants.
     seed : int
         Of the sample.
 
@@ -83,9 +87,9 @@ def check_family(
         A law is broken; the message says which, and by how much.
     """
     rng = np.random.default_rng(seed)
-    batch, states = draw(family, params, n_components, rng)
+    batch, states = draw(family, params, n_components, rng, n_covariates=n_covariates)
     r = frozen(rng.dirichlet(np.ones(n_components), size=len(states)).T)
-    case = _Case(family, params, n_components, batch, states, r, type(family).__name__)
+    case = _Case(family, params, n_components, batch, states, r, type(family).__name__, n_covariates)
     check_parameters(params)
     _law_density_is_finite(case)
     _law_outside_is_told(case, outside if missing else (*outside, np.nan))
@@ -246,7 +250,8 @@ def _law_samples_have_the_score(case: _Case, holes: np.random.Generator | None, 
     rng = np.random.default_rng(3)
     scores = []
     for _ in range(blocks):
-        batch, states = draw(case.family, case.params, case.n_components, rng, 40 * case.n_components)
+        n_units = 40 * case.n_components
+        batch, states = draw(case.family, case.params, case.n_components, rng, n_units, case.n_covariates)
         batch = batch if holes is None else with_holes(batch, holes)
         posterior = Posterior(one_hot(states, case.n_components))
         scores.append(case.family.score(case.family.statistics(batch, posterior, case.params), case.params))
@@ -256,12 +261,13 @@ def _law_samples_have_the_score(case: _Case, holes: np.random.Generator | None, 
 
 def _law_columns_marginalize(case: _Case) -> None:
     """With an entry missing the density is the marginal one: E[p(x₁) p(x₂…) / p(x)] = 1."""
-    batch, states = draw(case.family, case.params, case.n_components, np.random.default_rng(4), 4000)
+    rng = np.random.default_rng(4)
+    batch, states = draw(case.family, case.params, case.n_components, rng, 4000, case.n_covariates)
     first = np.arange(batch.n_columns) == 0
 
     def own(mask: Array) -> FloatArray:
         values = np.where(mask, batch.values, np.nan)
-        density = case.family.log_density(Batch(values, offsets=batch.offsets, missing=True), case.params)
+        density = case.family.log_density(replace(batch, values=values, missing=True, memo={}), case.params)
         return density[states, np.arange(len(states))]
 
     whole = own(first | ~first)
