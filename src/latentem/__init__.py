@@ -14,7 +14,7 @@ import numpy as _numpy  # noqa: F401 - the one dependency that every use needs
 __version__ = "0.1.0"
 
 _NAMES = {
-    "acceleration": ("Squarem",),
+    "acceleration": ("Anderson", "Squarem"),
     "data": ("ArraySource", "Batch", "Source"),
     "domains": (
         "Correlation",

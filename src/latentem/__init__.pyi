@@ -10,7 +10,7 @@ from . import (
     plots as plots,
     testing as testing,
 )
-from .acceleration import Squarem as Squarem
+from .acceleration import Anderson as Anderson, Squarem as Squarem
 from .data import ArraySource as ArraySource, Batch as Batch, Source as Source
 from .domains import (
     Correlation as Correlation,
