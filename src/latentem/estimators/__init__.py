@@ -1,5 +1,6 @@
 """scikit-learn faces of the models."""
 
+from .factor_analysis import FactorAnalysis, ProbabilisticPCA
 from .family_mixture import FamilyMixture
 from .findings import FindingWarning
 from .gaussian_mixture import GaussianMixture
@@ -25,6 +26,7 @@ __all__ = [
     "BernoulliMixture",
     "BetaMixture",
     "ExponentialMixture",
+    "FactorAnalysis",
     "FamilyMixture",
     "FindingWarning",
     "GammaMixture",
@@ -37,6 +39,7 @@ __all__ = [
     "MultinomialMixture",
     "NegativeBinomialMixture",
     "PoissonMixture",
+    "ProbabilisticPCA",
     "StudentTMixture",
     "VonMisesFisherMixture",
     "WeibullMixture",
