@@ -14,7 +14,7 @@ import numpy as _numpy  # noqa: F401 - the one dependency that every use needs
 __version__ = "0.1.0"
 
 _NAMES = {
-    "acceleration": ("Squarem",),
+    "acceleration": ("Anderson", "Squarem"),
     "data": ("ArraySource", "Batch", "Source"),
     "domains": (
         "Correlation",
@@ -35,6 +35,7 @@ _NAMES = {
         "CategoricalHMM",
         "ConvergenceMonitor",
         "ExponentialMixture",
+        "FactorAnalysis",
         "FamilyMixture",
         "FindingWarning",
         "GMMHMM",
@@ -53,6 +54,7 @@ _NAMES = {
         "PoissonHMM",
         "PoissonMixture",
         "StudentTHMM",
+        "ProbabilisticPCA",
         "StudentTMixture",
         "VonMisesFisherMixture",
         "WeibullMixture",

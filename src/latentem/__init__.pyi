@@ -10,7 +10,7 @@ from . import (
     plots as plots,
     testing as testing,
 )
-from .acceleration import Squarem as Squarem
+from .acceleration import Anderson as Anderson, Squarem as Squarem
 from .data import ArraySource as ArraySource, Batch as Batch, Source as Source
 from .domains import (
     Correlation as Correlation,
@@ -37,6 +37,7 @@ from .estimators import (
     CategoricalHMM as CategoricalHMM,
     ConvergenceMonitor as ConvergenceMonitor,
     ExponentialMixture as ExponentialMixture,
+    FactorAnalysis as FactorAnalysis,
     FamilyMixture as FamilyMixture,
     FindingWarning as FindingWarning,
     GMMHMM as GMMHMM,
@@ -55,6 +56,7 @@ from .estimators import (
     PoissonHMM as PoissonHMM,
     PoissonMixture as PoissonMixture,
     StudentTHMM as StudentTHMM,
+    ProbabilisticPCA as ProbabilisticPCA,
     StudentTMixture as StudentTMixture,
     VonMisesFisherMixture as VonMisesFisherMixture,
     WeibullMixture as WeibullMixture,

@@ -14,6 +14,7 @@ from .data import Source
 from .em import Acceleration, Executor, iterate, run
 from .errors import ModelFileError, ParameterError, name_columns
 from .model import LatentVariableModel, Model, check_source
+from .models.moment_rows import moment_rows
 from .models.starts import initial_parameters
 from .result import EMResult, Finding, Iteration, Status
 from .sources import Grouping, as_source
@@ -70,7 +71,7 @@ def fit(
         Equal for the rows of a group, which need not be adjacent; instead of `lengths`.
     covariates : (n, P), or names of columns, optional
         What the model conditions on, where it does (`LinearRegression`, `CovariateMarkovChain`).
-    acceleration : None, "squarem" or Acceleration
+    acceleration : None, "squarem", "anderson" or Acceleration
         None is plain EM.
     executor : None, "serial", "threads", "processes" or Executor
         None chooses threads where there are several chunks.  The result is the same to the bit.
@@ -106,6 +107,9 @@ def fit(
     keeper = as_checkpoint(checkpoint, starts, restarts)
     steps = as_acceleration(acceleration), _not_negative("tol", tol), _whole("max_iter", max_iter, 0)
     with opened(executor) as workers:
+        rows = source
+        if isinstance(model, LatentVariableModel) and model.moments_suffice:
+            source = moment_rows(source, workers)
         climb = _Climb(source, workers, *steps, tuple(callbacks))
 
         def attempt(_: int) -> EMResult:
@@ -116,7 +120,8 @@ def fit(
                 start = initial_parameters(model, source, init=init, rng=generator, executor=workers)
             return climb(model, start, keeper)
 
-        return name_places(best_of(attempt, starts, restarts, lambda result: result, _was_stopped), source)
+        best = best_of(attempt, starts, restarts, lambda result: result, _was_stopped)
+        return name_places(replace(best, n_rows=rows.n_rows), rows)
 
 
 def _grouping(model: Model) -> Grouping | None:
@@ -308,11 +313,13 @@ def as_acceleration(acceleration: str | Acceleration | None) -> Acceleration | N
     """An acceleration by its name."""
     if acceleration is None or isinstance(acceleration, Acceleration):
         return acceleration
-    from .acceleration import Squarem
+    from .acceleration import Anderson, Squarem
 
-    if acceleration != "squarem":
-        raise ParameterError(f"acceleration must be None, 'squarem' or an Acceleration, got {acceleration!r}")
-    return Squarem()
+    if acceleration not in ("squarem", "anderson"):
+        raise ParameterError(
+            f"acceleration must be None, 'squarem', 'anderson' or an Acceleration, got {acceleration!r}"
+        )
+    return Squarem() if acceleration == "squarem" else Anderson()
 
 
 def name_places(result: EMResult, source: Source) -> EMResult:

@@ -2,6 +2,7 @@
 
 from .count_hmms import CategoricalHMM, MultinomialHMM, PoissonHMM
 from .family_hmms import HiddenMarkovModel, StudentTHMM
+from .factor_analysis import FactorAnalysis, ProbabilisticPCA
 from .family_mixture import FamilyMixture
 from .findings import FindingWarning
 from .gaussian_hmm import GaussianHMM
@@ -32,6 +33,7 @@ __all__ = [
     "CategoricalHMM",
     "ConvergenceMonitor",
     "ExponentialMixture",
+    "FactorAnalysis",
     "FamilyMixture",
     "FindingWarning",
     "GMMHMM",
@@ -50,6 +52,7 @@ __all__ = [
     "PoissonHMM",
     "PoissonMixture",
     "StudentTHMM",
+    "ProbabilisticPCA",
     "StudentTMixture",
     "VonMisesFisherMixture",
     "WeibullMixture",

@@ -13,6 +13,7 @@ from .gaussian import DiagonalGaussian, FullGaussian, SphericalGaussian, TiedGau
 from .geometric import Geometric
 from .inverse_gaussian import InverseGaussian
 from .linear_regression import LinearRegression
+from .linear_gaussian import LinearGaussian
 from .local import LocalColumnwise
 from .log_normal import LogNormal
 from .logistic_regression import LogisticRegression
@@ -47,6 +48,7 @@ __all__ = [
     "Geometric",
     "InverseGaussian",
     "LinearRegression",
+    "LinearGaussian",
     "LocalColumnwise",
     "LogNormal",
     "LogisticRegression",

@@ -3,8 +3,9 @@
 from .categorical import Categorical
 from .covariate_markov_chain import CovariateMarkovChain
 from .markov_chain import MarkovChain
+from .normal import Normal
 from .semi_markov_chain import SemiMarkovChain
-from .spaces import Bernoulli, Continuous, Integers, Normal
+from .spaces import Bernoulli, Continuous, Integers
 
 __all__ = [
     "Bernoulli",
