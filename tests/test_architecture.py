@@ -16,7 +16,7 @@ ROOT = Path(latentem.__file__).parent
 FLOORS = [
     {"_typing", "errors"},
     {"domains", "layout"},
-    {"parameters", "statistics", "data"},
+    {"parameters", "statistics", "data", "densities", "patterns"},
     {"model"},
     {"result"},
     {"em"},

@@ -10,12 +10,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Generic, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import numpy as np
 
 from ._typing import Array, FloatArray
 from .data import ArraySource, Batch, Source
+from .densities import Form, LinearGaussianDensity
 from .errors import DataError, LatentemError, ParameterError, name_columns
 from .parameters import Parameters
 from .statistics import Expectation, Statistics
@@ -26,6 +27,9 @@ S = TypeVar("S", bound=Statistics)
 # The terms that a log density is the sum of: larger than their sum, and never much smaller than this.
 SMALLEST_TERMS = 16.0
 
+
+# What a family says of its rows as a function of z: log densities (K, units), or a linear Gaussian form.
+Density: TypeAlias = Any
 
 Mask: TypeAlias = tuple[bool, ...]
 Held: TypeAlias = Mapping[str, Mask | None]
@@ -43,26 +47,41 @@ def hold(held: Held, name: str, current: FloatArray, updated: FloatArray) -> Flo
 
 @dataclass(frozen=True)
 class Posterior:
-    """What a latent hands to an emission.
+    """What a latent hands to an emission: probabilities of states, or moments of a vector z.
 
     Attributes
     ----------
     probabilities : (K, units)
-        p(z = k | x; θ); units are rows, or groups where a family's unit is the group.
+        p(z = k | x; θ); units are rows, or groups where a family's unit is the group.  Empty where z is a vector.
     weights : (units,) or None
         Weights of the units; None stands for ones.
     pairs : (units?, K, K) or None
         Σ over time of p(zₜ = j, zₜ₊₁ = k | x), weighted, where the latent is a chain.
+    mean : (n, q) or None
+        E[z | x; θ], where z is a vector.
+    covariance : (n, q, q), or (1, q, q) for all rows, or None
+        Cov(z | x; θ).
+    lagged : (n, q, q) or None
+        Cov(zₜ, zₜ₋₁ | x; θ) where z is a chain of vectors; zero in the first row of a group.
     """
 
-    probabilities: FloatArray
+    probabilities: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
     weights: FloatArray | None = None
     pairs: FloatArray | None = None
+    mean: FloatArray | None = None
+    covariance: FloatArray | None = None
+    lagged: FloatArray | None = None
 
     @cached_property
     def responsibilities(self) -> FloatArray:
         """(K, units): probabilities times weights, what expected statistics are summed with."""
         return self.probabilities if self.weights is None else self.probabilities * self.weights
+
+    @property
+    def moments(self) -> tuple[FloatArray, FloatArray]:
+        """E[z | x] (n, q) and Cov(z | x) (n, q, q) or (1, q, q), where z is a vector."""
+        assert self.mean is not None and self.covariance is not None
+        return self.mean, self.covariance
 
     def component(self, k: int) -> Posterior:
         """The posterior of one state alone, for a family with one component."""
@@ -85,13 +104,30 @@ class Family(ABC, Generic[P, S]):
         """Whether its values are whole numbers from 0, so that densities are probabilities (a class may set it)."""
         return False
 
-    @abstractmethod
-    def start(self, batch: Batch, n_components: int) -> P:
-        """Rough parameters from pooled rows, equal for all components: where a Newton step may begin."""
+    @property
+    def form(self) -> Form:
+        """What `log_density` returns: a table over states, unless a class says otherwise."""
+        return Form.TABLE
+
+    @property
+    def only_moments(self) -> bool:
+        """Whether complete rows matter through their weight, mean and covariance alone once z ~ N is integrated out."""
+        return False
+
+    def conform(self, params: P) -> P:
+        """The parameters as this family's options want them: those that are held are marked as such."""
+        return params
 
     @abstractmethod
-    def log_density(self, batch: Batch, params: P) -> FloatArray:
-        """log p(xₙ | z = k; θ), shape (K, units)."""
+    def start(self, batch: Batch, n_components: int) -> P:
+        """Rough parameters from pooled rows, equal for all components: where a Newton step may begin.
+
+        Where z is a vector, `n_components` is the number of its coordinates, and the rows should tell them apart.
+        """
+
+    @abstractmethod
+    def log_density(self, batch: Batch, params: P) -> Density:
+        """log p(xₙ | z; θ) as a function of z: log p(xₙ | z = k; θ), shape (K, units), or as `form` says."""
 
     @abstractmethod
     def statistics(self, batch: Batch, posterior: Posterior, params: P) -> S:
@@ -130,6 +166,8 @@ class Family(ABC, Generic[P, S]):
 
         return gradient(lambda v: self.expected_log_density(statistics, params.unflatten(v)), params.flatten())
 
+    finding_code: ClassVar[str] = "floor"
+
     def findings(self, statistics: S, params: P) -> list[tuple[int, str]]:
         """What a user should know of these estimates: (component, sentence), e.g. a variance held by its floor."""
         return []
@@ -139,6 +177,16 @@ class Latent(ABC, Generic[P, S]):
     """p(z; θ) and how its posterior is found."""
 
     n_states: int
+
+    @property
+    def form(self) -> Form:
+        """What it takes of a family: a table over states, unless a class says otherwise."""
+        return Form.TABLE
+
+    @property
+    def size(self) -> int:
+        """What families make room for: the number of states, or of coordinates where z is a vector."""
+        return self.n_states
 
     @property
     def per_group(self) -> bool:
@@ -154,8 +202,8 @@ class Latent(ABC, Generic[P, S]):
         return params
 
     @abstractmethod
-    def posterior(self, log_density: FloatArray, batch: Batch, params: P) -> tuple[Posterior, FloatArray]:
-        """The posterior given log densities (K, units), and the log-likelihood of each unit or group.
+    def posterior(self, log_density: Density, batch: Batch, params: P) -> tuple[Posterior, FloatArray]:
+        """The posterior given a density (see `form`), and the log-likelihood of each unit or group.
 
         `log_density` may be overwritten.
         """
@@ -313,6 +361,9 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
                 f"the states of a {type(self.latent).__name__} belong to single rows, but the unit of "
                 f"{type(self.family).__name__} is a whole group; give it a family of rows"
             )
+        _check_forms(self.latent, self.family)
+        if self.latent.form is not Form.TABLE and not self.prior.is_flat:
+            raise ParameterError(f"a prior of pseudo-observations is for states; a {type(self.latent).__name__} has none")
 
     @property
     def per_group(self) -> bool:
@@ -322,9 +373,14 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
     def discrete(self) -> bool:
         return self.family.discrete
 
+    @property
+    def moments_suffice(self) -> bool:
+        """Whether complete rows matter through their weight, mean and covariance alone."""
+        return self.family.only_moments and not self.per_group
+
     def conform(self, params: ModelParameters) -> ModelParameters:
-        """The parameters as the latent's options want them: where a fit starts."""
-        return replace(params, latent=self.latent.conform(params.latent))
+        """The parameters as the options of latent and family want them: where a fit starts."""
+        return ModelParameters(self.latent.conform(params.latent), self.family.conform(params.emission))
 
     # -- the two steps -------------------------------------------------------------------------
 
@@ -350,7 +406,7 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
             _impose(batch.labels, log_density, batch, self.family.per_group)
         if ignored is not None:
             finer = self.per_group and not self.family.per_group
-            log_density[:, np.repeat(ignored, batch.group_lengths) if finer else ignored] = 0.0
+            log_density = _silenced(log_density, np.repeat(ignored, batch.group_lengths) if finer else ignored)
         return self.latent.posterior(log_density, batch, params.latent)
 
     def e_step(self, params: ModelParameters, batch: Batch) -> Expectation:
@@ -403,7 +459,9 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
 
     def told(self, statistics: ModelStatistics, params: ModelParameters) -> list[tuple[int | None, str, str]]:
         found = self.family.findings(statistics.emission, params.emission)
-        return [(k, "floor", f"component {k}: {text}") for k, text in found]
+        if self.family.form is not Form.TABLE:
+            return [(None, self.family.finding_code, text) for _, text in found]
+        return [(k, self.family.finding_code, f"component {k}: {text}") for k, text in found]
 
     def with_prior(self, statistics: ModelStatistics, params: ModelParameters) -> ModelStatistics:
         """The statistics and the pseudo-statistics of the prior together."""
@@ -428,8 +486,10 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
         """Rough parameters whose states differ: an M-step from the clusters of the pooled rows."""
         from .kernels import seeding
 
-        k = self.latent.n_states
+        k = self.latent.size
         emission = self.family.start(batch, k)
+        if self.latent.form is not Form.TABLE:
+            return self.conform(ModelParameters(self.latent.start(), emission))
         points = unit_points(batch, self.family.per_group)
         standard = seeding.to_standard(points, *seeding.standardize(points))
         seeds = seeding.kmeans_plus_plus(standard, k, np.random.default_rng(0))
@@ -474,7 +534,8 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
 
     def findings(self, statistics: ModelStatistics, params: ModelParameters) -> list[tuple[int, str]]:
         told = self.family.findings(statistics.emission, params.emission)
-        return [(0, f"state {k}: {text}") for k, text in told]
+        states = self.family.form is Form.TABLE
+        return [(0, f"state {k}: {text}" if states else text) for k, text in told]
 
     def admissible(self, params: ModelParameters) -> bool:
         return self.family.admissible(params.emission)
@@ -491,8 +552,36 @@ def unit_points(batch: Batch, per_group: bool) -> FloatArray:
     return np.where(counts > 0, totals / np.maximum(counts, 1.0), np.nan)
 
 
-def _impose(labels: Array, log_density: FloatArray, batch: Batch, per_group: bool) -> None:
+def _check_forms(latent: Latent[Any, Any], family: Family[Any, Any]) -> None:
+    """Raise where a latent cannot take what its family, or a family inside that, says of z."""
+    if latent.form is not family.form:
+        raise ParameterError(
+            f"a {type(latent).__name__} takes {latent.form.value}, but {type(family).__name__} gives "
+            f"{family.form.value}; join Normal with LinearGaussian, and latents with states with all others"
+        )
+    for inner in () if isinstance(family, LatentVariableModel) else _families_in(family):
+        _check_forms(latent, inner)
+
+
+def _families_in(part: Any) -> list[Family[Any, Any]]:
+    """The families that a family is made of."""
+    values = [getattr(part, name) for name in getattr(part, "__dataclass_fields__", ())]
+    inner = [item for value in values for item in (value if isinstance(value, tuple) else (value,))]
+    return [item for item in inner if isinstance(item, Family)]
+
+
+def _silenced(log_density: Density, units: Array) -> Density:
+    """The density with these units telling nothing about z."""
+    if isinstance(log_density, LinearGaussianDensity):
+        return log_density.without(units)
+    log_density[:, units] = 0.0
+    return log_density
+
+
+def _impose(labels: Array, log_density: Density, batch: Batch, per_group: bool) -> None:
     """Make every state but the known one impossible."""
+    if isinstance(log_density, LinearGaussianDensity):
+        raise DataError("labels are known states, but z is a vector here; leave them out")
     known = labels[batch.group_offsets[:-1]] if per_group else labels
     rows = np.flatnonzero(known >= 0)
     too_high = rows[known[rows] >= len(log_density)]

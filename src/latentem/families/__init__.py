@@ -11,6 +11,7 @@ from .gamma import Gamma
 from .gaussian import DiagonalGaussian, FullGaussian, SphericalGaussian, TiedGaussian
 from .geometric import Geometric
 from .inverse_gaussian import InverseGaussian
+from .linear_gaussian import LinearGaussian
 from .local import LocalColumnwise
 from .log_normal import LogNormal
 from .multinomial import Multinomial
@@ -41,6 +42,7 @@ __all__ = [
     "Gamma",
     "Geometric",
     "InverseGaussian",
+    "LinearGaussian",
     "LocalColumnwise",
     "LogNormal",
     "Multinomial",

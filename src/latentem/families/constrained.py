@@ -10,6 +10,7 @@ import numpy as np
 
 from .._typing import Array, FloatArray
 from ..data import Batch
+from ..densities import Form
 from ..errors import ParameterError
 from ..model import Family, Mask, Posterior, hold
 from ..parameters import Domain, Parameters
@@ -145,6 +146,10 @@ class Constrained(Family[ConstrainedParameters, Any]):
     @property
     def discrete(self) -> bool:
         return self.family.discrete
+
+    @property
+    def form(self) -> Form:
+        return self.family.form
 
     def constrain(self, params: Any) -> ConstrainedParameters:
         """Parameters of the family under the constraints: fixed at their values, tied at the mean coordinates."""

@@ -2,6 +2,7 @@
 
 from .categorical import Categorical
 from .markov_chain import MarkovChain
-from .spaces import Bernoulli, Continuous, Integers, Normal
+from .normal import Normal
+from .spaces import Bernoulli, Continuous, Integers
 
 __all__ = ["Bernoulli", "Categorical", "Continuous", "Integers", "MarkovChain", "Normal"]

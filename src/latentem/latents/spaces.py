@@ -34,24 +34,6 @@ class Bernoulli:
         return range(2)
 
 
-@dataclass(frozen=True, init=False)
-class Normal:
-    """z is real: a number, `Normal()`, or a vector of `d`, `Normal(d)`, whose density the joint density holds.
-
-    The name says what z usually is; the joint density says what it is.
-    """
-
-    shape: tuple[int, ...]
-
-    def __init__(self, *shape: int) -> None:
-        if len(shape) > 1 or not all(_is_whole(d) and d >= 1 for d in shape):
-            raise ParameterError(f"Normal is a number, Normal(), or a vector of d numbers, Normal(d); got {shape}")
-        object.__setattr__(self, "shape", shape)
-
-    def __repr__(self) -> str:
-        return f"Normal({', '.join(map(str, self.shape))})"
-
-
 @dataclass(frozen=True)
 class Continuous:
     """z is a real number between `low` and `high`, each of which may be infinite."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._typing import Array, FloatArray
 from ..data import ArraySource, Batch, Source
+from ..densities import Form
 from ..em import Executor, run
 from ..errors import ParameterError
 from ..kernels import seeding
@@ -48,7 +49,9 @@ def initial_parameters(
     if not isinstance(init, str) and len(init) != source.n_rows:
         raise ParameterError(f"expected responsibilities for {source.n_rows} rows, got {len(init)}")
     pool = draw_pool(source, rng, POOL_ROWS)
-    rough = ModelParameters(model.latent.start(), model.family.start(pool, model.latent.n_states))
+    rough = ModelParameters(model.latent.start(), model.family.start(pool, model.latent.size))
+    if model.latent.form is not Form.TABLE:
+        return model.conform(rough)
     if isinstance(init, str) and init == "small-em":
         return _small_em(model, source, pool, rough, rng, executor)
     return from_responsibilities(model, source, _assignment(model, pool, init, rng), rough, executor)

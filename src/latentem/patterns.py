@@ -1,0 +1,109 @@
+"""Patterns: which entries of an array of parameters are held at numbers, and which are equal to each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ._typing import Array, FloatArray
+from .errors import ParameterError
+
+HELD = -1
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Entries of an array: a number holds an entry, None (or NaN) leaves it free, and those with one name are equal.
+
+    [["a", 0.0], ["a", 1.0], [None, "b"]] has three free numbers, of which the first stands in two places.
+
+    Attributes
+    ----------
+    entries : nested tuple of float, str and None
+    shape : tuple of int
+    """
+
+    entries: tuple[Any, ...]
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, name: str, given: Any, shape: tuple[int, ...]) -> Pattern:
+        """A pattern from nested lists or an array, of this shape; None: all entries are free.
+
+        Raises
+        ------
+        ParameterError
+            Another shape, or an entry that is no number, name or None; `name` says of what.
+        """
+        if isinstance(given, Pattern):
+            given = given.array
+        array = np.full(shape, None) if given is None else np.array(given, dtype=object)
+        if array.shape != shape:
+            raise ParameterError(f"{name} must have shape {shape}, got {array.shape}")
+        return cls(_nested(array.tolist(), name), shape)
+
+    @cached_property
+    def array(self) -> Array:
+        """The entries as an array of objects."""
+        array = np.empty(self.shape, dtype=object)
+        for index in np.ndindex(self.shape):
+            entry: Any = self.entries
+            for i in index:
+                entry = entry[i]
+            array[index] = entry
+        return array
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no entry is held and none are equal by name."""
+        return all(entry is None for entry in self.array.flat)
+
+    @cached_property
+    def values(self) -> FloatArray:
+        """The numbers that entries are held at, NaN where they are free."""
+        numbers = [entry if isinstance(entry, float) else np.nan for entry in self.array.flat]
+        return np.array(numbers, float).reshape(self.shape)
+
+    @cached_property
+    def groups(self) -> Array:
+        """For each entry the number of its free value, from 0 in order of appearance; `HELD` where it is held."""
+        names: dict[Any, int] = {}
+        groups = [
+            HELD if isinstance(entry, float) else names.setdefault(place if entry is None else entry, len(names))
+            for place, entry in enumerate(self.array.flat)
+        ]
+        return np.array(groups, int).reshape(self.shape)
+
+    def imposed(self, array: FloatArray) -> FloatArray:
+        """The array with held entries at their numbers, and equal ones at their mean."""
+        return spread(self.groups, means_of(self.groups, array), np.nan_to_num(self.values))
+
+
+def means_of(groups: Array, array: FloatArray) -> FloatArray:
+    """The mean of each group's entries, in order of the groups' numbers."""
+    free = groups >= 0
+    counts = np.bincount(groups[free])
+    return np.asarray(np.bincount(groups[free], array[free]) / np.maximum(counts, 1))
+
+
+def spread(groups: Array, free: FloatArray, held: FloatArray) -> FloatArray:
+    """The array whose entries are those of their groups, and `held` where they have none."""
+    padded = np.append(free, 0.0)
+    return np.where(groups >= 0, padded[groups], held)
+
+
+def _nested(entries: Any, name: str) -> Any:
+    if isinstance(entries, list):
+        return tuple(_nested(entry, name) for entry in entries)
+    if entries is None or isinstance(entries, str):
+        return entries
+    try:
+        number = float(entries)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"an entry of {name} is a number, a name or None; got {entries!r}") from error
+    if np.isinf(number):
+        raise ParameterError(f"{name} cannot be held at {number}")
+    return None if np.isnan(number) else number
