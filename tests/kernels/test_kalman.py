@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dense_gaussian import conditioned, random_system
+from kernels.dense_gaussian import conditioned, draw, random_system
 
 from latentem.kernels import kalman
 from latentem.kernels.kalman import IMPOSSIBLE, UNDETERMINED, Dynamics, Numbers, run
@@ -79,7 +79,7 @@ def test_smoother_is_dense_conditioning(either: str, name: str, seed: int) -> No
 
 @pytest.mark.parametrize("name", ["plain", "missing", "exact numbers", "diffuse, time-varying"])
 def test_filter_is_dense_conditioning_on_the_past(either: str, name: str) -> None:
-    dynamics, numbers = random_system(np.random.default_rng(4), q=2, m=2, n=8, **CASES[name])
+    dynamics, numbers = random_system(np.random.default_rng(4), q=3, m=2, n=8, **CASES[name])
     got = moments(one(dynamics, numbers))
     for t in range(4, 8):
         mean, covariance, _ = conditioned(dynamics, numbers, t + 1)
@@ -110,6 +110,7 @@ def test_settled_covariances_are_used_again(either: str, smooth: bool) -> None:
     numbers = replace(numbers, pattern=np.repeat([0, 1, 0], [150, 3, 247]), rows=np.repeat(numbers.rows, 2, 0),
                       deviations=np.repeat(numbers.deviations, 2, 0), counts=np.array([2, 1]))  # fmt: skip
     dynamics = replace(dynamics, transition=0.5 * dynamics.transition)
+    numbers = replace(numbers, values=draw(dynamics, numbers, np.random.default_rng(0)))
     path = one(dynamics, numbers, smooth)
     assert len(np.unique(path.record)) < 200
     if path.smoothed:

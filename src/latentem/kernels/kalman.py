@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -153,20 +153,13 @@ def _run_compiled(compiled: Any, dynamics: Dynamics, numbers: Numbers, offsets: 
     varying = len(dynamics.shift) > 1 or n == 1
     bounds = np.ascontiguousarray(offsets, np.int64)
     sizes = np.array([q, m, k, len(bounds) - 1, q if varying else 0], np.int64)
-    tables = [np.empty((n, q, q)) for _ in range(5)] if path.smoothed else [None] * 5
-    smoothed = path.smoothed
-    moments = (
-        [None] * 6
-        if smoothed is None
-        else [
-            smoothed.mean,
-            smoothed.disturbance,
-            smoothed.kept,
-            smoothed.covariance,
-            smoothed.noise_covariance,
-            smoothed.cross,
-        ]
-    )
+    D, smoothed = q + k, path.smoothed
+    ways: list[Any] = [None] * 7
+    moments: list[Any] = [None] * 6
+    if smoothed is not None:
+        shapes = ((n, q, D), (n, D, m), (n, D, D), (n, D, D), (n, q, q), (n, q, q))
+        ways = [*map(np.empty, shapes), np.empty((n, 2), np.int64)]
+        moments = [getattr(smoothed, item.name) for item in fields(smoothed)]
     arrays = [
         sizes,
         bounds,
@@ -187,12 +180,12 @@ def _run_compiled(compiled: Any, dynamics: Dynamics, numbers: Numbers, offsets: 
         path.record,
         path.predicted_root,
         path.filtered_root,
-        *tables,
+        np.empty((n, m)),
+        *ways,
         *moments,
         path.log_likelihood,
         path.status,
         np.empty(compiled.latentem_kalman_work(q, m, k)),
-        np.empty(q, np.int64),
     ]
     compiled.latentem_kalman(*(None if array is None else address(array) for array in arrays))
 
