@@ -101,7 +101,7 @@ def test_compiled_equals_the_reference(use_compiled: Any, monkeypatch: pytest.Mo
         if fast.status.any():
             continue
         for a, b in zip(moments(fast), moments(slow), strict=True):
-            np.testing.assert_allclose(a, b, rtol=1e-10, atol=1e-11 * (1 + np.abs(b).max()))
+            np.testing.assert_allclose(a, b, rtol=0, atol=1e-12 * (1 + np.abs(b).max()))
 
 
 @pytest.mark.parametrize("smooth", [True, False])
