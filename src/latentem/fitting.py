@@ -14,6 +14,7 @@ from .data import Source
 from .em import Acceleration, Executor, iterate, run
 from .errors import ModelFileError, ParameterError, name_columns
 from .model import LatentVariableModel, Model, check_source
+from .models.moment_rows import moment_rows
 from .models.starts import initial_parameters
 from .result import EMResult, Finding, Iteration, Status
 from .sources import Grouping, as_source
@@ -102,6 +103,9 @@ def fit(
     keeper = as_checkpoint(checkpoint, starts, restarts)
     steps = as_acceleration(acceleration), _not_negative("tol", tol), _whole("max_iter", max_iter, 0)
     with opened(executor) as workers:
+        rows = source
+        if isinstance(model, LatentVariableModel) and model.moments_suffice:
+            source = moment_rows(source, workers)
         climb = _Climb(source, workers, *steps, tuple(callbacks))
 
         def attempt(_: int) -> EMResult:
@@ -112,7 +116,8 @@ def fit(
                 start = initial_parameters(model, source, init=init, rng=generator, executor=workers)
             return climb(model, start, keeper)
 
-        return name_places(best_of(attempt, starts, restarts, lambda result: result, _was_stopped), source)
+        best = best_of(attempt, starts, restarts, lambda result: result, _was_stopped)
+        return name_places(replace(best, n_rows=rows.n_rows), rows)
 
 
 def _grouping(model: Model) -> Grouping | None:

@@ -141,6 +141,10 @@ class Family(ABC, Generic[P, S]):
         """The same with whole arrays held or tied over components, where that has a closed form; else None."""
         return None
 
+    def absorbed(self, params: P, shift: FloatArray, factor: FloatArray) -> P | None:
+        """Parameters that give z what these give m + C z, with m (q,) and C (q, q); None where there are no such."""
+        return None
+
     @abstractmethod
     def expected_log_density(self, statistics: S, params: P) -> float:
         """This family's part of Q: E_q[log p(x | z; θ)] at `params`, from the statistics alone."""
@@ -213,6 +217,13 @@ class Latent(ABC, Generic[P, S]):
 
     @abstractmethod
     def maximize(self, statistics: S, params: P) -> P: ...
+
+    def expansion(self, statistics: S) -> tuple[FloatArray, FloatArray] | None:
+        """m and C of the N(m, C Cᵀ) that maximizes Q though N(0, I) is held, for a family to absorb; None: as it is.
+
+        A parameter-expanded M-step (Liu, Rubin and Wu 1998): never slower than EM's, and as monotone.
+        """
+        return None
 
     @abstractmethod
     def expected_log_density(self, statistics: S, params: P) -> float: ...
@@ -363,7 +374,7 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
             )
         _check_forms(self.latent, self.family)
         if self.latent.form is not Form.TABLE and not self.prior.is_flat:
-            raise ParameterError(f"a prior of pseudo-observations is for states; a {type(self.latent).__name__} has none")
+            raise ParameterError(f"a prior's pseudo-observations are for states: {type(self.latent).__name__} has none")
 
     @property
     def per_group(self) -> bool:
@@ -430,10 +441,11 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
     ) -> ModelParameters:
         """argmax_θ of Q plus the log prior."""
         complete = self.with_prior(statistics, params)
-        return ModelParameters(
-            self.latent.maximize(complete.latent, params.latent),
-            self.family.maximize(complete.emission, params.emission),
-        )
+        emission = self.family.maximize(complete.emission, params.emission)
+        expansion = self.latent.expansion(complete.latent)
+        absorbed = None if expansion is None else self.family.absorbed(emission, *expansion)
+        latent = self.latent.maximize(complete.latent, params.latent)
+        return ModelParameters(latent, emission if absorbed is None else absorbed)
 
     def q_function(self, params: ModelParameters, statistics: ModelStatistics) -> float:
         """Q(θ; statistics) = E_q[log p(x, z; θ)], without the prior."""

@@ -23,6 +23,7 @@ class Pattern:
     Attributes
     ----------
     entries : nested tuple of float, str and None
+        Empty where all are free.
     shape : tuple of int
     """
 
@@ -40,7 +41,9 @@ class Pattern:
         """
         if isinstance(given, Pattern):
             given = given.array
-        array = np.full(shape, None) if given is None else np.array(given, dtype=object)
+        if given is None:
+            return cls((), shape)
+        array = np.array(given, dtype=object)
         if array.shape != shape:
             raise ParameterError(f"{name} must have shape {shape}, got {array.shape}")
         return cls(_nested(array.tolist(), name), shape)
@@ -48,7 +51,9 @@ class Pattern:
     @cached_property
     def array(self) -> Array:
         """The entries as an array of objects."""
-        array = np.empty(self.shape, dtype=object)
+        array = np.full(self.shape, None, dtype=object)
+        if self.is_free:
+            return array
         for index in np.ndindex(self.shape):
             entry: Any = self.entries
             for i in index:
@@ -59,7 +64,7 @@ class Pattern:
     @property
     def is_free(self) -> bool:
         """Whether no entry is held and none are equal by name."""
-        return all(entry is None for entry in self.array.flat)
+        return not self.entries
 
     @cached_property
     def values(self) -> FloatArray:
@@ -70,6 +75,8 @@ class Pattern:
     @cached_property
     def groups(self) -> Array:
         """For each entry the number of its free value, from 0 in order of appearance; `HELD` where it is held."""
+        if self.is_free:
+            return np.arange(int(np.prod(self.shape, dtype=int))).reshape(self.shape)
         names: dict[Any, int] = {}
         groups = [
             HELD if isinstance(entry, float) else names.setdefault(place if entry is None else entry, len(names))
@@ -79,6 +86,8 @@ class Pattern:
 
     def imposed(self, array: FloatArray) -> FloatArray:
         """The array with held entries at their numbers, and equal ones at their mean."""
+        if self.is_free:
+            return array
         return spread(self.groups, means_of(self.groups, array), np.nan_to_num(self.values))
 
 

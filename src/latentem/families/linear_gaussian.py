@@ -1,7 +1,7 @@
 """Rows that are linear in a vector z with Gaussian noise: factor analysis, and what a state space model observes.
 
-p(x | z) = N(x; d + B u + Λ z, R), with u the inputs (covariates) if there are any.  Missing entries (NaN) are integrated
-out exactly.
+p(x | z) = N(x; d + B u + Λ z, R), with u the inputs (covariates) if there are any.  Missing entries (NaN) are
+integrated out exactly.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from ..kernels.linear_regression import (
     Freedom,
     Moments,
     expected_log_normal,
+    inverse_variances,
+    is_plain,
     maximize,
     precision,
 )
@@ -73,6 +75,11 @@ class Layout:
     coefficients: Array
     noise: Array | None
 
+    @cached_property
+    def is_plain(self) -> bool:
+        """Whether no coefficient is held or equal to another."""
+        return is_plain(self.coefficients)
+
 
 @dataclass(frozen=True)
 class LinearGaussianParameters(Parameters):
@@ -117,6 +124,19 @@ class LinearGaussianParameters(Parameters):
     @property
     def n_free(self) -> int:
         return self._n_coefficients + self._n_noise
+
+    def coordinate_names(self, prefix: str = "") -> list[str]:
+        p, q = self.loadings.shape
+        m = self.inputs.shape[1]
+        heads = ["offset", *(f"inputs[:,{j}]" for j in range(m)), *(f"loadings[:,{j}]" for j in range(q))]
+        names = np.array([[prefix + head.replace(":", str(i)) for head in heads] for i in range(p)], dtype=object)
+        names[:, 0] = [f"{prefix}offset[{i}]" for i in range(p)]
+        first = _first_of(self.groups.coefficients, names)
+        if self.groups.noise is None:
+            return first + PositiveDefinite().coordinate_names(f"{prefix}noise", self.noise.shape)
+        return first + _first_of(
+            self.groups.noise, np.array([f"log {prefix}noise[{i}]" for i in range(p)], dtype=object)
+        )
 
     @property
     def _n_coefficients(self) -> int:
@@ -194,8 +214,8 @@ class LinearGaussianStatistics(Statistics):
 class LinearGaussian(Family[LinearGaussianParameters, LinearGaussianStatistics]):
     """p(x | z) = N(x; d + B u + Λ z, R), z a vector of q coordinates, u the covariates of the row.
 
-    M-step: a least squares regression of x on (1, u, z), then R from the expected residuals.  With entries held or equal
-    it is exact too: row by row where nothing ties rows together, else alternating (ECM) until it stands still.
+    M-step: a least squares regression of x on (1, u, z), then R from the expected residuals.  With entries held or
+    equal it is exact too: row by row where nothing ties rows together, else alternating (ECM) until it stands still.
 
     Attributes
     ----------
@@ -252,11 +272,11 @@ class LinearGaussian(Family[LinearGaussianParameters, LinearGaussianStatistics])
         m = self.n_inputs
         given = None if isinstance(self.inputs, int) else self.inputs
         patterns = [
-            _named(Pattern.of("offset", self.offset, (p,)), "d", (p, 1)),
-            _named(Pattern.of("inputs", given, (p, m)), "B", (p, m)),
-            _named(Pattern.of("loadings", self.loadings, (p, q)), "Λ", (p, q)),
+            Pattern.of("offset", self.offset, (p,)),
+            Pattern.of("inputs", given, (p, m)),
+            Pattern.of("loadings", self.loadings, (p, q)),
         ]
-        together = Pattern.of("coefficients", np.concatenate(patterns, axis=1), (p, 1 + m + q))
+        together = Pattern.of("coefficients", _joined(patterns), (p, 1 + m + q))
         moved = params.with_coefficients(together.imposed(params.coefficients))
         noise, groups = self._noise_of(np.asarray(params.noise, float), p)
         return replace(moved, noise=noise, layout=Layout(together.groups, groups))
@@ -346,13 +366,21 @@ class LinearGaussian(Family[LinearGaussianParameters, LinearGaussianStatistics])
     ) -> LinearGaussianParameters:
         p = len(params.offset)
         groups = params.groups
-        freedom = Freedom(groups.coefficients, groups.noise, self._floors(p))
+        freedom = Freedom(groups.coefficients, groups.noise, self._floors(p), groups.is_plain)
         about = statistics.reference.point
         start = params.coefficients
         start[:, 0] -= about
         coefficients, noise = maximize(statistics.moments_about(about), start, params.noise, freedom)
         coefficients[:, 0] += about
         return replace(params.with_coefficients(coefficients), noise=noise)
+
+    def absorbed(
+        self, params: LinearGaussianParameters, shift: FloatArray, factor: FloatArray
+    ) -> LinearGaussianParameters | None:
+        """d + Λ m and Λ C, where nothing of d and Λ is held or equal."""
+        if not params.groups.is_plain:
+            return None
+        return replace(params, offset=params.offset + params.loadings @ shift, loadings=params.loadings @ factor)
 
     def expected_log_density(self, statistics: LinearGaussianStatistics, params: LinearGaussianParameters) -> float:
         return expected_log_normal(self._scatter(statistics, params), float(statistics.count), params.noise)
@@ -368,7 +396,7 @@ class LinearGaussian(Family[LinearGaussianParameters, LinearGaussianStatistics])
         coefficients[:, 0] = 0.0
         slope = moments.cross - coefficients @ moments.gram
         if params.noise.ndim == 1:
-            inverse = np.where(params.noise > 0, 1 / np.where(params.noise > 0, params.noise, 1.0), 0.0)
+            inverse = inverse_variances(params.noise)
             by_coefficient = inverse[:, None] * slope
         else:
             by_coefficient = precision(params.noise)[0] @ slope
@@ -411,14 +439,13 @@ class LinearGaussian(Family[LinearGaussianParameters, LinearGaussianStatistics])
         if groups is None or params.noise.ndim == 2:
             return []
         held = np.flatnonzero((groups >= 0) & (params.noise <= floors * (1 + 1e-6)))
-        return [
-            (
-                int(j),
-                f"the noise variance of column {j} is at its floor (a Heywood case): z explains the column wholly, and "
-                "the likelihood would rise further towards zero; use fewer factors, more rows, or a higher floor",
-            )
-            for j in held
-        ]
+        return [(int(j), _HEYWOOD.format(j)) for j in held]
+
+
+_HEYWOOD = (
+    "the noise variance of column {} is at its floor (a Heywood case): z explains the column wholly, and the "
+    "likelihood would rise further towards zero; use fewer factors, more rows, or a higher floor"
+)
 
 
 def principal_factors(correlation: FloatArray, q: int) -> tuple[FloatArray, FloatArray]:
@@ -485,12 +512,24 @@ def _summed(groups: Array, slopes: FloatArray) -> FloatArray:
     return np.asarray(np.bincount(groups[free], slopes[free]))
 
 
-def _named(pattern: Pattern, prefix: str, shape: tuple[int, ...]) -> Array:
-    """The entries as a table of objects; names with a prefix, so that one name means one thing in one array only."""
-    named = [f"{prefix} {entry}" if isinstance(entry, str) else entry for entry in pattern.array.flat]
-    table = np.empty(len(named), dtype=object)
-    table[:] = named
-    return table.reshape(shape)
+def _first_of(groups: Array, names: Array) -> list[str]:
+    """For each group the name of its first entry."""
+    numbers, first = np.unique(groups, return_index=True)
+    return [str(names.ravel()[i]) for number, i in zip(numbers, first, strict=True) if number >= 0]
+
+
+def _joined(patterns: list[Pattern]) -> Array | None:
+    """The entries of offset, inputs and loadings side by side; a name is one of its own in each.  None: all free."""
+    if all(pattern.is_free for pattern in patterns):
+        return None
+    p = patterns[0].shape[0]
+    tables = []
+    for number, pattern in enumerate(patterns):
+        named = [f"{number} {entry}" if isinstance(entry, str) else entry for entry in pattern.array.flat]
+        table = np.full(len(named), None, dtype=object)
+        table[:] = named
+        tables.append(table.reshape(p, -1) if len(named) else np.empty((p, 0), dtype=object))
+    return np.concatenate(tables, axis=1)
 
 
 def _frozen(name: str, value: Any) -> Any:

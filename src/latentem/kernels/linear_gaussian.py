@@ -1,4 +1,4 @@
-"""z ~ N(0, I) seen through y = Λ z + e, e ~ N(0, R): posteriors by an orthogonal factor, and the regression of an M-step.
+"""z ~ N(0, I) seen through y = Λ z + e, e ~ N(0, R): posteriors of z by an orthogonal factor.
 
 Rows with the same entries observed share one factor; a missing entry is one with no weight.
 """
@@ -50,7 +50,7 @@ class Presence:
 
     def sums(self, weights: FloatArray) -> FloatArray:
         """(m,): the sum of the weights of each pattern's rows."""
-        return np.bincount(self.pattern, weights, minlength=len(self.seen))
+        return np.asarray(np.bincount(self.pattern, weights, minlength=len(self.seen)), float)
 
     def matrix_sums(self, weights: FloatArray, matrices: FloatArray) -> FloatArray:
         """(m, q, q): the weighted sum over each pattern's rows of matrices (n, q, q), or of one (1, q, q) for all."""

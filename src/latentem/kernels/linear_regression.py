@@ -63,23 +63,25 @@ class Freedom:
         The same for the variances; None: R is a free matrix.
     floor : (p,)
         The least variance (or eigenvalue, in these units) of what is free.
+    is_plain : bool
+        What `is_plain` says of the coefficients.
     """
 
     coefficients: Array
     noise: Array | None
     floor: FloatArray
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether no coefficient is held or equal to another."""
-        groups = self.coefficients
-        return bool(np.all(groups >= 0)) and len(np.unique(groups)) == groups.size
+    is_plain: bool
 
     @property
     def binds_rows(self) -> bool:
         """Whether coefficients of different rows are equal."""
         rows = [np.unique(row[row >= 0]) for row in self.coefficients]
         return len(np.unique(np.concatenate(rows))) < sum(map(len, rows))
+
+
+def is_plain(groups: Array) -> bool:
+    """Whether no coefficient is held or equal to another."""
+    return bool(np.all(groups >= 0)) and len(np.unique(groups)) == groups.size
 
 
 def maximize(
@@ -94,7 +96,7 @@ def maximize(
         return coefficients, noise
     together = not freedom.is_plain and (noise.ndim == 2 or freedom.binds_rows)
     if not together:
-        coefficients = _row_by_row(moments, coefficients, noise, freedom)
+        coefficients = _row_by_row(moments, coefficients, freedom)
         return coefficients, noise_of(moments.scatter(coefficients), moments.count, noise, freedom)
     for _ in range(MOST_ROUNDS):
         before, then = coefficients, noise
@@ -129,6 +131,11 @@ def expected_log_normal(scatter: FloatArray, count: float, noise: FloatArray) ->
     return float(-0.5 * (count * (rank * LOG_2PI + log_det) + np.sum(inverse * scatter)))
 
 
+def inverse_variances(noise: FloatArray) -> FloatArray:
+    """1/σ², and 0 where there is no noise."""
+    return np.divide(1.0, noise, out=np.zeros_like(noise), where=noise > 0)
+
+
 def precision(noise: FloatArray) -> tuple[FloatArray, float, int]:
     """R⁻¹ (p, p), log|R| and the rank of a noise matrix; where it is singular, on the directions that have noise."""
     values, vectors = np.linalg.eigh(noise)
@@ -137,7 +144,7 @@ def precision(noise: FloatArray) -> tuple[FloatArray, float, int]:
     return inverse, float(np.log(values[real]).sum()), int(real.sum())
 
 
-def _row_by_row(moments: Moments, coefficients: FloatArray, noise: FloatArray, freedom: Freedom) -> FloatArray:
+def _row_by_row(moments: Moments, coefficients: FloatArray, freedom: Freedom) -> FloatArray:
     slope = moments.cross - coefficients @ moments.gram
     if freedom.is_plain:
         return coefficients + _solved(moments.gram, slope)
@@ -158,9 +165,7 @@ def _jointly(moments: Moments, coefficients: FloatArray, noise: FloatArray, grou
     free = ((groups >= 0) & ~stuck).ravel()
     if not free.any():
         return coefficients
-    weight = np.diag(np.where(noise > 0, 1 / np.where(noise > 0, noise, 1.0), 0.0)) if noise.ndim == 1 else (
-        precision(noise)[0]
-    )
+    weight = np.diag(inverse_variances(noise)) if noise.ndim == 1 else precision(noise)[0]
     slope = weight @ (moments.cross - coefficients @ moments.gram)
     which = _indicators(groups.ravel()[free])
     gram = which.T @ np.kron(weight, moments.gram)[np.ix_(free, free)] @ which
@@ -175,7 +180,7 @@ def _indicators(groups: Array) -> FloatArray:
 
 
 def _solved(gram: FloatArray, right: FloatArray) -> FloatArray:
-    """`right` times the inverse of a Gram matrix, in units that make its diagonal 1; 0 in directions it does not see."""
+    """`right` times the inverse of a Gram matrix scaled to diagonal 1; 0 in directions that it does not see."""
     scale = np.sqrt(np.maximum(np.diagonal(gram), 0.0))
     inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
     values, vectors = np.linalg.eigh(gram * inverse[:, None] * inverse)

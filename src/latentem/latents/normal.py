@@ -39,7 +39,8 @@ class NormalParameters(Parameters):
     def unflatten(self, vector: FloatArray) -> NormalParameters:
         if np.shape(vector) != (self.n_free,):
             raise ParameterError(f"expected a vector of {self.n_free} free parameters, got shape {np.shape(vector)}")
-        changes, start = {}, 0
+        changes: dict[str, Any] = {}
+        start = 0
         for name, value, domain in self._leaves():
             if name in self.free:
                 stop = start + domain.n_free(np.shape(value))
@@ -64,7 +65,7 @@ class NormalStatistics(Statistics):
 class Normal(Latent[NormalParameters, NormalStatistics]):
     """z is real: a number, `Normal()`, or a vector of q, `Normal(q)`.
 
-    With a linear Gaussian family, z ~ N(0, I) unless `free` says otherwise, and its posterior is normal, in closed form.
+    With a linear Gaussian family z ~ N(0, I), unless `free` says otherwise, and its posterior is normal too.
     In a declared model the name says what z usually is; the joint density says what it is.
 
     Parameters
@@ -73,21 +74,25 @@ class Normal(Latent[NormalParameters, NormalStatistics]):
         q, or nothing for a number.
     free : tuple of {"mean", "covariance"}
         What is estimated of N(m, V).  With free loadings and offset neither can be told from them.
+    expand : bool
+        Whether M-steps are parameter-expanded (`expansion`), where N(0, I) is held and the family can absorb it.
     """
 
     shape: tuple[int, ...]
     free: tuple[str, ...]
+    expand: bool
 
-    def __init__(self, *shape: int, free: tuple[str, ...] = ()) -> None:
+    def __init__(self, *shape: int, free: tuple[str, ...] = (), expand: bool = True) -> None:
         if len(shape) > 1 or not all(_is_whole(d) and d >= 1 for d in shape):
             raise ParameterError(f"Normal is a number, Normal(), or a vector of d numbers, Normal(d); got {shape}")
-        if isinstance(free, str) or not set(free) <= {"mean", "covariance"}:
+        if not isinstance(free, tuple | list) or not set(free) <= {"mean", "covariance"}:
             raise ParameterError(f'free is a tuple of "mean" and "covariance", got {free!r}')
         object.__setattr__(self, "shape", shape)
         object.__setattr__(self, "free", tuple(free))
+        object.__setattr__(self, "expand", bool(expand))
 
     def __repr__(self) -> str:
-        options = [f"free={self.free!r}"] if self.free else []
+        options = ([f"free={self.free!r}"] if self.free else []) + ([] if self.expand else ["expand=False"])
         return f"Normal({', '.join([*map(str, self.shape), *options])})"
 
     @property
@@ -139,6 +144,13 @@ class Normal(Latent[NormalParameters, NormalStatistics]):
         scatter = _scatter(statistics, mean) / statistics.count
         return replace(params, mean=mean, covariance=keep_definite(scatter[None])[0])
 
+    def expansion(self, statistics: NormalStatistics) -> tuple[FloatArray, FloatArray] | None:
+        if self.free or not self.expand or statistics.count <= SMALLEST_COUNT:
+            return None
+        mean = statistics.first / statistics.count
+        scatter = _scatter(statistics, mean) / statistics.count
+        return mean, np.linalg.cholesky(keep_definite(scatter[None])[0])
+
     def expected_log_density(self, statistics: NormalStatistics, params: NormalParameters) -> float:
         whiten = inverse_factors(params.covariance[None])[0]
         log_scale = np.log(np.diagonal(whiten)).sum() - 0.5 * self.size * LOG_2PI
@@ -157,7 +169,7 @@ class Normal(Latent[NormalParameters, NormalStatistics]):
 
     def pseudo_statistics(self, concentration: float) -> NormalStatistics:
         """None: there are no states that a Dirichlet prior could count (the model refuses other concentrations)."""
-        return NormalStatistics(np.float64(0.0), np.zeros(self.size), np.zeros((self.size, self.size)))
+        return NormalStatistics(np.zeros(()), np.zeros(self.size), np.zeros((self.size, self.size)))
 
     def sample(self, params: NormalParameters, lengths: Array, rng: np.random.Generator) -> FloatArray:
         """Vectors z for groups of these lengths, (n, q)."""

@@ -1,0 +1,174 @@
+"""A few weighted rows with exactly the weight, mean and covariance of the data, for models that depend on no more.
+
+Where rows are jointly normal, their log-likelihood and the moments of an E-step are sums over rows of squares, the
+same for all rows with the same entries observed; hence rows that have these sums stand for them.  One pass over
+complete data then serves any number of iterations.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from .._typing import Array, FloatArray
+from ..data import ArraySource, Batch, Source
+from ..em import Executor
+from ..statistics import Statistics
+
+# What is kept row by row, as rows whose pattern of missing entries few others have, at most, of all rows.
+MOST_KEPT = 0.5
+
+
+@dataclass(frozen=True)
+class Sums(Statistics):
+    """Of each pattern of observed entries: weights (m,), sums (m, p) and products (m, p, p) of y = x - centre."""
+
+    weights: FloatArray
+    first: FloatArray
+    second: FloatArray
+
+
+@dataclass(frozen=True)
+class Patterns(Statistics):
+    """How many rows have each pattern of observed entries, by its bits."""
+
+    counts: Counter[bytes]
+
+    def __add__(self, other: Patterns) -> Patterns:
+        return Patterns(self.counts + other.counts)
+
+
+@dataclass(frozen=True)
+class Rows(Statistics):
+    """Rows (n, p) and their weights (n,), one after the other."""
+
+    values: FloatArray
+    weights: FloatArray
+
+    def __add__(self, other: Rows) -> Rows:
+        values, weights = np.concatenate([self.values, other.values]), np.concatenate([self.weights, other.weights])
+        return Rows(values, weights)
+
+
+def moment_rows(source: Source, executor: Executor) -> Source:
+    """Rows that stand for those of the source; the source itself where too few rows share their missing entries.
+
+    With W the weight, m the mean and S = Σ w (x - m)(x - m)ᵀ = F Fᵀ of the rows with one pattern, and r the columns of
+    F, these are m ± √(r / W) Fᵢ, each with the weight W / (2 r).
+
+    Parameters
+    ----------
+    source : Source
+        Without known states; its weights count.
+    executor : Executor
+    """
+    first = next(iter(source))
+    if first.labels is not None or first.covariates is not None:
+        return source
+    seen = _common_patterns(source, executor)
+    if seen is None:
+        return source
+    centre = _centre(first)
+    sums = executor.fold(partial(_sums, seen, centre), source)
+    parts = [_standing_for(*part, centre) for part in zip(seen, sums.weights, sums.first, sums.second, strict=True)]
+    if source.missing:
+        kept = executor.fold(partial(_others, seen), source)
+        parts.append((kept.values, kept.weights))
+    values, weights = (np.concatenate(column) for column in zip(*parts, strict=True))
+    if len(values) >= source.n_rows:
+        return source
+    return ArraySource(values, weights=weights, names=source.names, layout=source.layout)
+
+
+def _common_patterns(source: Source, executor: Executor) -> Array | None:
+    """(m, p) bool: patterns that more rows have than stand for them; None where too many rows have others."""
+    p = source.n_columns
+    if not source.missing:
+        return np.ones((1, p), bool)
+    counts = executor.fold(_count, source).counts
+    chosen = [code for code, n in counts.items() if n > 2 * _unpacked(code, p).sum()]
+    others = sum(counts.values()) - sum(counts[code] for code in chosen)
+    if not chosen or others > MOST_KEPT * source.n_rows:
+        return None
+    return np.array([_unpacked(code, p) for code in sorted(chosen)])
+
+
+def _unpacked(code: bytes, p: int) -> Array:
+    return np.unpackbits(np.frombuffer(code, np.uint8), count=p).astype(bool)
+
+
+def _codes(batch: Batch) -> list[bytes]:
+    return [code.tobytes() for code in np.packbits(batch.observed, axis=1)]
+
+
+def _count(batch: Batch) -> Patterns:
+    return Patterns(Counter(_codes(batch)))
+
+
+def _centre(batch: Batch) -> FloatArray:
+    """Means of what some rows have in each column: near enough to the mean that no digits cancel."""
+    counts = batch.observed.sum(axis=0)
+    return np.asarray(np.where(batch.observed, batch.values, 0.0).sum(axis=0) / np.maximum(counts, 1))
+
+
+def _chosen(batch: Batch, seen: Array) -> Iterator[Array]:
+    """The rows of the batch with each of the patterns; all rows where nothing is missing."""
+    if not batch.missing:
+        yield np.arange(len(batch))
+        return
+    codes = np.packbits(batch.observed, axis=1)
+    for pattern in np.packbits(seen, axis=1):
+        yield np.flatnonzero((codes == pattern).all(axis=1))
+
+
+def _sums(seen: Array, centre: FloatArray, batch: Batch) -> Sums:
+    (m, p), weights = seen.shape, batch.unit_weights(per_group=False)
+    totals, first, second = np.zeros(m), np.zeros((m, p)), np.zeros((m, p, p))
+    for i, rows in enumerate(_chosen(batch, seen)):
+        columns = np.flatnonzero(seen[i])
+        y, w = batch.values - centre, weights
+        if batch.missing:
+            y, w = y[np.ix_(rows, columns)], weights[rows]
+        totals[i], first[i, columns] = w.sum(), w @ y
+        scaled = y if batch.weights is None else y * np.sqrt(w)[:, None]
+        second[i][np.ix_(columns, columns)] = scaled.T @ scaled
+    return Sums(totals, first, second)
+
+
+def _others(seen: Array, batch: Batch) -> Rows:
+    """Rows with none of the patterns."""
+    chosen = np.concatenate(list(_chosen(batch, seen)))
+    rest = np.setdiff1d(np.arange(len(batch)), chosen)
+    return Rows(batch.values[rest], batch.unit_weights(per_group=False)[rest])
+
+
+def _standing_for(
+    seen: Array, weight: float, first: FloatArray, second: FloatArray, centre: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Rows (2 r, p) with these moments about the centre, and their weights."""
+    columns = np.flatnonzero(seen)
+    if weight == 0 or not len(columns):
+        return np.full((1, len(seen)), np.nan), np.array([weight])
+    mean = first[columns] / weight
+    scatter = second[np.ix_(columns, columns)] - weight * np.outer(mean, mean)
+    factor = _factor(scatter)
+    r = factor.shape[1]
+    rows = np.full((max(2 * r, 1), len(seen)), np.nan)
+    rows[:, columns] = centre[columns] + mean
+    rows[:r, columns] += np.sqrt(r / weight) * factor.T
+    rows[r : 2 * r, columns] -= np.sqrt(r / weight) * factor.T
+    return rows, np.full(len(rows), weight / len(rows))
+
+
+def _factor(scatter: FloatArray) -> FloatArray:
+    """F with F Fᵀ = S, with no more columns than S has directions."""
+    try:
+        return np.asarray(np.linalg.cholesky(scatter))
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(scatter)
+        real = values > len(values) * np.finfo(float).eps * max(values[-1], 0.0)
+        return np.asarray(vectors[:, real] * np.sqrt(values[real]))
