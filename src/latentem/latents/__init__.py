@@ -3,6 +3,7 @@
 from .categorical import Categorical
 from .markov_chain import MarkovChain
 from .normal import Normal
+from .normal_chain import NormalChain
 from .spaces import Bernoulli, Continuous, Integers
 
-__all__ = ["Bernoulli", "Categorical", "Continuous", "Integers", "MarkovChain", "Normal"]
+__all__ = ["Bernoulli", "Categorical", "Continuous", "Integers", "MarkovChain", "Normal", "NormalChain"]
