@@ -483,7 +483,7 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
 
     def state_densities(self, params: ModelParameters, batch: Batch) -> FloatArray:
         """log p(xₙ | z = k), (K, units), -∞ for states other than a known one; of many rows found block by block."""
-        if self.family.rowwise and len(batch) >= LONG:
+        if self.family.rowwise and self.latent.form is Form.TABLE and len(batch) >= LONG:
             edges = [*range(0, len(batch), default_chunk_rows(batch.n_columns)), len(batch)]
             densities = np.empty((self.latent.n_states, len(batch)))
             for start, stop in pairwise(edges):

@@ -334,13 +334,17 @@ class LinearGaussian(Family[LinearGaussianParameters, LinearGaussianStatistics])
     def statistics(
         self, batch: Batch, posterior: Posterior, params: LinearGaussianParameters
     ) -> LinearGaussianStatistics:
-        """Where an entry is missing it has its expectation given z and what is observed of the row."""
+        """Where an entry is missing it has its expectation given z and what is observed of the row.
+
+        A row with nothing observed (a step without a measurement, in a chain) tells nothing of x given z, and counts 0.
+        """
         mean, covariance = posterior.moments
         weights = np.ones(len(batch)) if posterior.weights is None else posterior.weights
         ones = np.ones((len(batch), 1))
         known = np.concatenate([ones, _covariates(batch)], axis=1) if self.n_inputs else ones
         if batch.missing:
             presence = batch.once("presence", lambda: Presence.of(batch.observed))
+            weights = weights * presence.seen.any(axis=1)[presence.pattern]
         else:
             presence = Presence.complete(*batch.values.shape)
         spreads = presence.matrix_sums(weights, covariance)

@@ -115,6 +115,8 @@ def declare(loaded: Any) -> Any:
             product.argtypes, product.restype = [size] * 3 + [pointer] * 3, None
     for features in (loaded.latentem_product_features, loaded.latentem_axis_features):
         features.argtypes, features.restype = [size] * 2 + [pointer] * 3, None
+    loaded.latentem_kalman_work.argtypes, loaded.latentem_kalman_work.restype = [size] * 3, size
+    loaded.latentem_kalman.argtypes, loaded.latentem_kalman.restype = [pointer] * 36, None
     loaded.latentem_exp.argtypes = [size] + [pointer] * 2
     loaded.latentem_exp.restype = None
     return loaded

@@ -4,6 +4,7 @@ from .categorical import Categorical
 from .covariate_markov_chain import CovariateMarkovChain
 from .markov_chain import MarkovChain
 from .normal import Normal
+from .normal_chain import NormalChain
 from .semi_markov_chain import SemiMarkovChain
 from .spaces import Bernoulli, Continuous, Integers
 
@@ -15,5 +16,6 @@ __all__ = [
     "Integers",
     "MarkovChain",
     "Normal",
+    "NormalChain",
     "SemiMarkovChain",
 ]

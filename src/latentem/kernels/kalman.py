@@ -1,0 +1,194 @@
+"""Kalman filter and smoother over all sequences of a batch: compiled where it can be, else by the NumPy reference."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from .._typing import Array, FloatArray
+from .compiled import address, as_doubles, library
+from .kalman_reference import reference
+
+UNDETERMINED, IMPOSSIBLE = 1, 2
+
+
+@dataclass(frozen=True)
+class Dynamics:
+    """z₁ = start + W d + S e with d flat; zₜ = A zₜ₋₁ + shiftₜ + B e.
+
+    Attributes
+    ----------
+    transition : (N, q, q)
+        The different A.
+    noise_root : (N, q, q)
+        B of each, B Bᵀ = Q.
+    shift : (n, q) or (1, q)
+        What is added on arrival at t; one row stands for all.
+    start, start_root, start_flat : (q,), (q, q), (q, k)
+    arrival : (n,) int or None
+        Which A and B lead to t; None stands for the only one.
+    """
+
+    transition: FloatArray
+    noise_root: FloatArray
+    shift: FloatArray
+    start: FloatArray
+    start_root: FloatArray
+    start_flat: FloatArray
+    arrival: Array | None = None
+
+    @property
+    def n_states(self) -> int:
+        return int(self.transition.shape[-1])
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """Observations as independent numbers y = hᵀz + deviation · e, those of a step one after the other.
+
+    Attributes
+    ----------
+    values : (n, m)
+    rows : (P, m, q)
+        h of each number, for each pattern of what a step observes and how.
+    deviations : (P, m)
+    counts : (P,) int
+        How many of the m there are.
+    pattern : (n,) int or None
+        The pattern of each step; None stands for the only one.
+    """
+
+    values: FloatArray
+    rows: FloatArray
+    deviations: FloatArray
+    counts: Array
+    pattern: Array | None = None
+
+
+@dataclass(frozen=True)
+class Smoothed:
+    """Moments given the whole sequence.
+
+    Attributes
+    ----------
+    mean : (n, q)
+        E zₜ.
+    disturbance : (n, q)
+        E wₜ of what led to t, wₜ = zₜ - A zₜ₋₁ - shiftₜ; 0 in the first row of a sequence.
+    kept : (n,) int
+        Row of the tables that holds the covariances of a step.
+    covariance, noise_covariance, cross : (n, q, q)
+        Tables of Cov zₜ, Cov wₜ₊₁ and Cov(wₜ₊₁, zₜ); rows that `kept` does not name are undefined.
+    """
+
+    mean: FloatArray
+    disturbance: FloatArray
+    kept: Array
+    covariance: FloatArray
+    noise_covariance: FloatArray
+    cross: FloatArray
+
+
+@dataclass(frozen=True)
+class Path:
+    """What the filter leaves behind.
+
+    Attributes
+    ----------
+    predicted, filtered : (n, q)
+        Means before and after the observations of a step, flat directions that are not yet pinned down at 0.
+    record : (n,) int
+        Row of the tables that holds a step's covariances.
+    predicted_root, filtered_root : (n, q, q)
+        Tables of S, Cov = S Sᵀ; rows that `record` does not name are undefined.
+    log_likelihood : (G,)
+        Of the numbers; over flat directions it is the integral.
+    status : (G,) int
+        0, or UNDETERMINED: the sequence leaves a flat direction open; or IMPOSSIBLE: an exact observation disagrees.
+        Nothing else of such a sequence is defined.
+    smoothed : Smoothed or None
+    """
+
+    predicted: FloatArray
+    filtered: FloatArray
+    record: Array
+    predicted_root: FloatArray
+    filtered_root: FloatArray
+    log_likelihood: FloatArray
+    status: Array
+    smoothed: Smoothed | None = None
+
+
+def run(dynamics: Dynamics, numbers: Numbers, offsets: Array, *, smooth: bool) -> Path:
+    """Filter, and if asked smooth, the sequences [offsets[g], offsets[g + 1])."""
+    compiled = library()
+    path = _empty(len(numbers.values), dynamics.n_states, len(offsets) - 1, smooth)
+    if compiled is None:
+        reference(dynamics, numbers, offsets, path)
+    else:
+        _run_compiled(compiled, dynamics, numbers, offsets, path)
+    return path
+
+
+def _empty(n: int, q: int, n_groups: int, smooth: bool) -> Path:
+    def rows() -> FloatArray:
+        return np.empty((n, q))
+
+    def tables() -> FloatArray:
+        return np.empty((n, q, q))
+
+    def index() -> Array:
+        return np.empty(n, np.int64)
+
+    smoothed = Smoothed(rows(), rows(), index(), tables(), tables(), tables()) if smooth else None
+    status = np.zeros(n_groups, np.int64)
+    return Path(rows(), rows(), index(), tables(), tables(), np.zeros(n_groups), status, smoothed)
+
+
+def _run_compiled(compiled: Any, dynamics: Dynamics, numbers: Numbers, offsets: Array, path: Path) -> None:
+    n, m = numbers.values.shape
+    q, k = dynamics.start_flat.shape
+    varying = len(dynamics.shift) > 1 or n == 1
+    bounds = np.ascontiguousarray(offsets, np.int64)
+    sizes = np.array([q, m, k, len(bounds) - 1, q if varying else 0], np.int64)
+    D, smoothed = q + k, path.smoothed
+    ways: list[Any] = [None] * 7
+    moments: list[Any] = [None] * 6
+    if smoothed is not None:
+        shapes = ((n, q, D), (n, D, m), (n, D, D), (n, D, D), (n, q, q), (n, q, q))
+        ways = [*map(np.empty, shapes), np.empty((n, 2), np.int64)]
+        moments = [getattr(smoothed, item.name) for item in fields(smoothed)]
+    arrays = [
+        sizes,
+        bounds,
+        _as_index(dynamics.arrival),
+        as_doubles(dynamics.transition),
+        as_doubles(dynamics.noise_root),
+        as_doubles(dynamics.shift),
+        _as_index(numbers.pattern),
+        _as_index(numbers.counts),
+        as_doubles(numbers.rows),
+        as_doubles(numbers.deviations),
+        as_doubles(numbers.values),
+        as_doubles(dynamics.start),
+        as_doubles(dynamics.start_root),
+        as_doubles(dynamics.start_flat),
+        path.predicted,
+        path.filtered,
+        path.record,
+        path.predicted_root,
+        path.filtered_root,
+        np.empty((n, m)),
+        *ways,
+        *moments,
+        path.log_likelihood,
+        path.status,
+        np.empty(compiled.latentem_kalman_work(q, m, k)),
+    ]
+    compiled.latentem_kalman(*(None if array is None else address(array) for array in arrays))
+
+
+def _as_index(index: Array | None) -> Array | None:
+    return None if index is None else np.ascontiguousarray(index, np.int64)

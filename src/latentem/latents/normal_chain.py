@@ -1,0 +1,507 @@
+"""A chain of vectors with normal disturbances: z₁ ~ N(m, V), zₜ = A zₜ₋₁ + b + B uₜ + wₜ; posterior by Kalman smoothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .._typing import Array, FloatArray
+from ..data import Batch
+from ..densities import Form, LinearGaussianDensity
+from ..errors import DataError, ParameterError
+from ..kernels import kalman
+from ..kernels.cholesky import log_cholesky_score
+from ..kernels.gaussian import inverse_factors, keep_definite
+from ..kernels.linear_regression import Freedom, expected_log_normal, is_plain, maximize, precision
+from ..kernels.observations import as_numbers
+from ..model import Latent, Posterior
+from ..patterns import HELD, Pattern
+from .chain_parameters import ChainLayout, NormalChainParameters, NormalChainStatistics
+from .chain_start import STARTS, Start, ascend, root_of
+from .normal import presence_of
+
+STRUCTURES = ("full", "diagonal", "isotropic")
+
+
+@dataclass(frozen=True)
+class ChainPosterior(Posterior):
+    """Moments of zₜ, and those of the disturbances beside them.
+
+    Attributes
+    ----------
+    path : Path
+        All that filter and smoother left behind.
+    params : NormalChainParameters
+        At which they ran.
+    """
+
+    path: kalman.Path | None = None
+    params: NormalChainParameters | None = None
+
+    @property
+    def smoothed(self) -> kalman.Smoothed:
+        assert self.path is not None and self.path.smoothed is not None
+        return self.path.smoothed
+
+
+@dataclass(frozen=True)
+class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
+    """z₁ ~ N(m, V), zₜ = A zₜ₋₁ + b + B uₜ + wₜ, wₜ ~ N(0, Q), over the rows of each group.
+
+    Entries are given as numbers (held), None (free) or names (equal where the names are).  M-step: a regression of zₜ on
+    (1, uₜ, zₜ₋₁), then Q from its residuals; exact, by turns (ECM) where held or equal entries meet a full Q.  A coordinate
+    whose noise is held at zero keeps its row of A and b: EM cannot move it, so give it in full.
+
+    Attributes
+    ----------
+    size : int
+        q.
+    transition : (q, q) entries, optional
+        Of A; without them all is free.  An array (n, q, q) of numbers holds one for each row of the data: that which leads
+        there (the first of each group is not used).
+    shift : (q,) entries, optional
+        Of b; without them it is held at 0.
+    noise : {"full", "diagonal", "isotropic"}, (q,) entries, or (q, q)
+        Of Q.  A matrix of numbers is held; None in the rows and columns of some coordinates, and 0 elsewhere, leaves that
+        block free.  An array (n, q, q) of numbers holds one for each row, as for `transition`.
+    inputs : (q, m) entries, or int
+        Of B, the weights of the m covariates; a number m leaves all free.
+    initial : {"free", "mean", "known", "stationary", "diffuse"}, or q of the last three
+        What z₁ is: N(m, V) with both estimated; with m estimated; with both held at the start's values; the stationary
+        distribution of the chain, whose M-step is numerical, since it binds A and Q together; or without prior knowledge,
+        exactly.  The coordinates that are stationary must not depend on others.
+    initial_mean, initial_covariance : (q,), (q, q), optional
+        m and V where a fit starts: 0 and I unless given.
+
+    Raises
+    ------
+    ParameterError
+        Entries that do not fit.
+    """
+
+    n_coordinates: int
+    transition: Any = None
+    shift: Any = 0.0
+    noise: Any = "full"
+    inputs: Any = 0
+    initial: Any = "free"
+    initial_mean: Any = None
+    initial_covariance: Any = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.n_coordinates, int | np.integer) or self.n_coordinates < 1:
+            raise ParameterError(f"a NormalChain needs a whole number of coordinates, got {self.n_coordinates!r}")
+        q = int(self.n_coordinates)
+        for name in ("transition", "noise"):
+            value = getattr(self, name)
+            if not isinstance(value, str | Pattern | _Series | None) and np.ndim(np.array(value, object)) == 3:
+                object.__setattr__(self, name, _Series.of(name, value, q))
+        shift = np.zeros(q) if np.isscalar(self.shift) and self.shift == 0 else self.shift
+        given = np.full((q, self.inputs), None) if isinstance(self.inputs, int) else self.inputs
+        object.__setattr__(self, "shift", Pattern.of("shift", shift, (q,)))
+        m = len(np.array(given, object).T) if np.size(np.array(given, object)) else 0
+        object.__setattr__(self, "inputs", Pattern.of("inputs", np.array(given, object).reshape(q, m), (q, m)))
+        if not isinstance(self.transition, _Series):
+            object.__setattr__(self, "transition", Pattern.of("transition", self.transition, (q, q)))
+        object.__setattr__(self, "noise", _noise_option(self.noise, q))
+        object.__setattr__(self, "initial", _initial_option(self.initial, q))
+        for name, shape in (("initial_mean", (q,)), ("initial_covariance", (q, q))):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, Pattern.of(name, getattr(self, name), shape))
+        self._check_still_rows()
+
+    @property
+    def form(self) -> Form:
+        return Form.LINEAR_GAUSSIAN
+
+    @property
+    def size(self) -> int:
+        return self.n_coordinates
+
+    @property
+    def per_group(self) -> bool:
+        return True
+
+    @property
+    def n_inputs(self) -> int:
+        """m."""
+        return int(self.inputs.shape[1])
+
+    # -- parameters ----------------------------------------------------------------------------
+
+    def start(self) -> NormalChainParameters:
+        """A random walk with noise of variance 1, brought under the options."""
+        q = self.size
+        mean = np.zeros(q) if self.initial_mean is None else self.initial_mean.values
+        covariance = np.eye(q) if self.initial_covariance is None else self.initial_covariance.values
+        damped = 1.0 if "stationary" not in self.initial else 0.5
+        noise = np.eye(q) if self._has_matrix else np.ones(q)
+        inputs = np.zeros((q, self.n_inputs))
+        return self.conform(NormalChainParameters(damped * np.eye(q), np.zeros(q), noise, inputs, mean, covariance))
+
+    def conform(self, params: NormalChainParameters) -> NormalChainParameters:
+        """The parameters with held entries at their numbers and equal ones at their mean, and marked as such."""
+        q, m = self.size, self.n_inputs
+        transition = np.zeros((q, q)) if isinstance(self.transition, _Series) else self.transition.array
+        parts = (("b", self.shift.array[:, None]), ("B", self.inputs.array), ("A", transition))
+        together = Pattern.of(
+            "coefficients", np.concatenate([_named(x, part) for x, part in parts], axis=1), (q, 1 + m + q)
+        )
+        moved = params.with_coefficients(together.imposed(params.coefficients))
+        noise, groups, moving = self._noise_of(np.asarray(params.noise, float))
+        free = {"free": ("mean", "covariance"), "mean": ("mean",)}.get(self.initial[0], ())
+        return replace(moved, noise=noise, layout=ChainLayout(together.groups, groups, moving, free))
+
+    @property
+    def _has_matrix(self) -> bool:
+        return self.noise == "full" or (isinstance(self.noise, Pattern) and len(self.noise.shape) == 2)
+
+    def _noise_of(self, current: FloatArray) -> tuple[FloatArray, Array | None, Array]:
+        """The noise under the structure, its groups, and the coordinates that move."""
+        q, every = self.size, np.arange(self.size)
+        if isinstance(self.noise, _Series):
+            return np.zeros(q), np.full(q, HELD), every
+        if self._has_matrix:
+            matrix = np.diag(current) if current.ndim == 1 else current
+            if self.noise == "full":
+                return matrix, None, every
+            values = self.noise.values
+            moving = np.flatnonzero(np.isnan(np.diagonal(values)))
+            if not len(moving):
+                return values, np.full(q, HELD), np.flatnonzero(np.diagonal(values) > 0)
+            return np.where(np.isnan(values), matrix, values), None, moving
+        variances = np.diagonal(current).copy() if current.ndim == 2 else current
+        entries = {"diagonal": None, "isotropic": ["Q"] * q}.get(self.noise) if isinstance(self.noise, str) else self.noise
+        pattern = Pattern.of("noise", entries, (q,))
+        imposed = pattern.imposed(variances)
+        return imposed, pattern.groups, np.flatnonzero((pattern.groups >= 0) | (imposed > 0))
+
+    def _check_still_rows(self) -> None:
+        """A coordinate without noise follows from its row of A and b, which EM cannot move."""
+        if isinstance(self.noise, _Series) or isinstance(self.transition, _Series):
+            return
+        params = self.start()
+        still = np.setdiff1d(np.arange(self.size), params.groups.moving)
+        free = np.flatnonzero((params.groups.coefficients[still] >= 0).any(axis=1))
+        if len(free):
+            raise ParameterError(
+                f"coordinate {still[free[0]]} has no noise, so its rows of transition, shift and inputs cannot be "
+                "estimated by EM: give them as numbers, or let its noise be free"
+            )
+
+    # -- posterior -----------------------------------------------------------------------------
+
+    def start_of(self, params: NormalChainParameters) -> Start:
+        """The distribution of z₁."""
+        return Start.of(self.initial, params)
+
+    def dynamics(self, params: NormalChainParameters, batch: Batch) -> kalman.Dynamics:
+        """The chain as the kernels take it."""
+        start = self.start_of(params)
+        if self.n_inputs and (batch.covariates is None or batch.covariates.shape[1] != self.n_inputs):
+            given = 0 if batch.covariates is None else batch.covariates.shape[1]
+            raise DataError(f"the chain has {self.n_inputs} inputs, but the data come with {given} covariates")
+        shift = params.shift[None]
+        if self.n_inputs:
+            assert batch.covariates is not None
+            shift = shift + batch.covariates @ params.inputs.T
+        rows = np.arange(batch.first_row, batch.first_row + len(batch)) if batch.rows is None else batch.rows
+        transition, noise, arrival = params.transition[None], root_of(params.noise_matrix)[None], None
+        if isinstance(self.transition, _Series):
+            transition, arrival = self.transition.of_rows(rows), np.arange(len(batch))
+        if isinstance(self.noise, _Series):
+            noise, arrival = np.stack([root_of(Q) for Q in self.noise.of_rows(rows)]), np.arange(len(batch))
+        if arrival is not None:
+            transition = np.broadcast_to(transition, (len(batch), self.size, self.size))
+            noise = np.broadcast_to(noise, transition.shape)
+        return kalman.Dynamics(transition, noise, shift, start.mean, start.root, start.flat, arrival)
+
+    def run(
+        self, density: LinearGaussianDensity, batch: Batch, params: NormalChainParameters, *, smooth: bool
+    ) -> tuple[kalman.Path, FloatArray]:
+        """Filter, and if asked smoother, of a batch, and the log-likelihood of each group.
+
+        Raises
+        ------
+        DataError
+            A sequence is too short to tell all of a diffuse start.
+        """
+        if density.size != self.size:
+            raise ParameterError(f"the loadings have {density.size} columns, but z has {self.size} coordinates")
+        numbers, lost = as_numbers(density.deviations, presence_of(density, batch), density.loadings, density.noise)
+        offsets = batch.group_offsets
+        path = kalman.run(self.dynamics(params, batch), numbers, offsets, smooth=smooth)
+        open_ends = np.flatnonzero(path.status == kalman.UNDETERMINED)
+        if len(open_ends):
+            raise DataError(
+                f"the sequence that begins at row {batch.row_of_unit(int(open_ends[0]), True)} does not tell all "
+                "coordinates of its diffuse start: it needs more rows, or a start that is known, free or stationary"
+            )
+        log_likelihood = path.log_likelihood + np.add.reduceat(lost, offsets[:-1])
+        return path, np.where(path.status == kalman.IMPOSSIBLE, -np.inf, log_likelihood)
+
+    def posterior(
+        self, log_density: LinearGaussianDensity, batch: Batch, params: NormalChainParameters
+    ) -> tuple[Posterior, FloatArray]:
+        path, log_likelihood = self.run(log_density, batch, params, smooth=True)
+        smoothed = path.smoothed
+        assert smoothed is not None
+        covariance = _gathered(smoothed.covariance, smoothed.kept)
+        return ChainPosterior(mean=smoothed.mean, covariance=covariance, path=path, params=params), log_likelihood
+
+    def lagged(self, posterior: ChainPosterior, batch: Batch) -> FloatArray:
+        """Cov(zₜ, zₜ₋₁ | x), (n, q, q); zero in the first row of a group."""
+        smoothed, params, n = posterior.smoothed, posterior.params, len(batch)
+        assert params is not None
+        dynamics = self.dynamics(params, batch)
+        A = dynamics.transition[0] if dynamics.arrival is None else dynamics.transition[1:]
+        lagged = np.zeros((n, self.size, self.size))
+        lagged[1:] = A @ smoothed.covariance[smoothed.kept[:-1]] + smoothed.cross[smoothed.kept[:-1]]
+        lagged[batch.group_offsets[:-1]] = 0.0
+        return lagged
+
+    def statistics(self, posterior: Posterior, batch: Batch) -> NormalChainStatistics:
+        assert isinstance(posterior, ChainPosterior) and posterior.params is not None
+        smoothed, params = posterior.smoothed, posterior.params
+        weights = batch.unit_weights(per_group=False)
+        first, ahead, behind = _steps(batch)
+        w, mean = weights[ahead], smoothed.mean[behind]
+        known = [np.ones((len(mean), 1))] + ([] if not self.n_inputs else [batch.covariates[ahead]])  # type: ignore[index]
+        g = np.concatenate([*known, mean], axis=1)
+        k, disturbance, kept = g.shape[1] - self.size, smoothed.disturbance[ahead], smoothed.kept[behind]
+        gram, cross, square = (g.T * w) @ g, (disturbance.T * w) @ g, (disturbance.T * w) @ disturbance
+        counts = np.bincount(kept, w, minlength=len(batch))
+        gram[k:, k:] += _total(smoothed.covariance, counts)
+        cross[:, k:] += _total(smoothed.cross, counts)
+        square += _total(smoothed.noise_covariance, counts)
+        by_group, error = weights[first], smoothed.mean[first] - params.initial_mean
+        second = (error.T * by_group) @ error + np.tensordot(by_group, smoothed.covariance[smoothed.kept[first]], 1)
+        return NormalChainStatistics(
+            w.sum(), gram, cross, square, by_group.sum(), by_group @ error, second, params.reference
+        )
+
+    # -- M-step --------------------------------------------------------------------------------
+
+    def maximize(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> NormalChainParameters:
+        moved = self._moved(statistics, params)
+        if statistics.first_count > 0:
+            moved = self._with_start(statistics, moved)
+        if "stationary" not in self.initial:
+            return moved
+        return ascend(lambda other: self.expected_log_density(statistics, other), params, moved)
+
+    def _moved(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> NormalChainParameters:
+        """A, b, B and Q from the transitions alone."""
+        groups, (about, _) = params.groups, statistics.about()
+        moments, change = statistics.moments(params.noise.ndim == 1), params.coefficients - about
+        coefficients, noise, rows = groups.coefficients, params.noise, slice(None)
+        if groups.noise is None and len(groups.moving) < self.size:
+            rows = groups.moving
+            block = np.ix_(rows, rows)
+            coefficients, noise = coefficients[rows], noise[block]
+            moments = replace(moments, cross=moments.cross[rows], square=moments.square[block])
+        floor = np.full(len(coefficients), np.finfo(float).tiny)
+        freedom = Freedom(coefficients, groups.noise, floor, is_plain(coefficients))
+        change[rows], moved = maximize(moments, change[rows], noise, freedom)
+        updated = np.where(groups.coefficients >= 0, about + change, params.coefficients)
+        if rows is not slice(None) and groups.noise is None:
+            whole = params.noise.copy()
+            whole[np.ix_(groups.moving, groups.moving)] = moved
+            moved = whole
+        return replace(params.with_coefficients(updated), noise=moved)
+
+    def _with_start(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> NormalChainParameters:
+        mean, free = params.initial_mean, params.groups.initial
+        if "mean" in free:
+            mean = statistics.about()[1] + statistics.first / statistics.first_count
+        if "covariance" not in free:
+            return replace(params, initial_mean=mean)
+        scatter = self._start_scatter(statistics, mean) / statistics.first_count
+        return replace(params, initial_mean=mean, initial_covariance=keep_definite(scatter[None])[0])
+
+    def _start_scatter(self, statistics: NormalChainStatistics, mean: FloatArray) -> FloatArray:
+        """Σ E[(z₁ - m)(z₁ - m)ᵀ]."""
+        by = statistics.about()[1] - mean
+        met = np.outer(statistics.first, by)
+        scatter: FloatArray = statistics.second + met + met.T + statistics.first_count * np.outer(by, by)
+        return scatter
+
+    def expected_log_density(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> float:
+        if isinstance(self.noise, _Series):
+            return 0.0  # known, like all the chain then: a constant
+        change = params.coefficients - statistics.about()[0]
+        scatter = statistics.moments(params.noise.ndim == 1).scatter(change)
+        noise, moving = params.noise, params.groups.moving
+        if noise.ndim == 2:
+            scatter, noise = scatter[np.ix_(moving, moving)], noise[np.ix_(moving, moving)]
+        total = expected_log_normal(scatter, float(statistics.count), noise) if len(moving) else 0.0
+        return total + self._start_density(statistics, params)
+
+    def _start_density(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> float:
+        if self.initial[0] == "known" and len(set(self.initial)) == 1:
+            return 0.0  # a constant
+        start = self.start_of(params)
+        proper = np.flatnonzero([kind != "diffuse" for kind in self.initial])
+        if not len(proper):
+            return 0.0
+        block = np.ix_(proper, proper)
+        scatter = self._start_scatter(statistics, start.mean)[block]
+        return expected_log_normal(scatter, float(statistics.first_count), start.covariance[block])
+
+    def score(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> FloatArray:
+        if "stationary" in self.initial:
+            return super().score(statistics, params)
+        groups, moving = params.groups, params.groups.moving
+        moved = statistics.shift(params.reference)
+        slope, first = np.zeros_like(moved.cross), []
+        if params.noise.ndim == 1:
+            inverse = np.divide(1.0, params.noise, out=np.zeros(self.size), where=params.noise > 0)
+            slope = inverse[:, None] * moved.cross
+        else:
+            slope[moving] = precision(params.noise[np.ix_(moving, moving)])[0] @ moved.cross[moving]
+        if groups.noise is None:
+            block = np.ix_(moving, moving)
+            second = _covariance_score(params.noise[block], moved.square[block], moved.count)
+        elif params.noise.ndim == 1:
+            second = _summed(groups.noise, 0.5 * (np.diagonal(moved.square) * inverse - moved.count))
+        else:
+            second = np.empty(0)
+        if "mean" in groups.initial:
+            first.append(precision(params.initial_covariance)[0] @ moved.first)
+        if "covariance" in groups.initial:
+            first.append(_covariance_score(params.initial_covariance, moved.second, moved.first_count))
+        return np.concatenate([_summed(groups.coefficients, slope), second, *first])
+
+    def pseudo_statistics(self, concentration: float) -> NormalChainStatistics:
+        """None: there are no states that a Dirichlet prior could count (the model refuses other concentrations)."""
+        q, a = self.size, 1 + self.n_inputs + self.size
+        zero = np.zeros(())
+        reference = self.start().reference
+        return NormalChainStatistics(
+            zero, np.zeros((a, a)), np.zeros((q, a)), np.zeros((q, q)), zero, np.zeros(q), np.zeros((q, q)), reference
+        )
+
+    def sample(self, params: NormalChainParameters, lengths: Array, rng: np.random.Generator) -> FloatArray:
+        """Vectors z for groups of these lengths, (n, q); along diffuse directions they begin at 0.
+
+        For a chain without inputs, and whose matrices do not change.
+        """
+        if self.n_inputs or isinstance(self.transition, _Series) or isinstance(self.noise, _Series):
+            raise ParameterError("a chain with inputs or known series of matrices cannot be drawn without its rows")
+        start, root = self.start_of(params), root_of(params.noise_matrix)
+        return np.concatenate([self._sample_path(params, start, root, int(n), rng) for n in lengths])
+
+    def _sample_path(
+        self, params: NormalChainParameters, start: Start, root: FloatArray, length: int, rng: np.random.Generator
+    ) -> FloatArray:
+        noise = rng.standard_normal((length, self.size))
+        path = params.shift + noise @ root.T
+        path[0] = start.mean + start.root @ noise[0]
+        for t in range(1, length):
+            path[t] += params.transition @ path[t - 1]
+        return path
+
+
+@dataclass(frozen=True)
+class _Series:
+    """A matrix for each row of the data, known."""
+
+    name: str
+    matrices: tuple[bytes, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, name: str, given: Any, q: int) -> _Series:
+        try:
+            array = np.array(given, float)
+        except (TypeError, ValueError) as error:
+            raise ParameterError(f"{name} with one matrix for each row must hold numbers only") from error
+        if array.shape[1:] != (q, q) or not np.all(np.isfinite(array)):
+            raise ParameterError(f"{name} must be finite, of shape (rows, {q}, {q}), got {array.shape}")
+        return cls(name, (array.tobytes(), array.shape))
+
+    def of_rows(self, rows: Array) -> FloatArray:
+        data, shape = self.matrices
+        if int(rows.max()) >= shape[0]:
+            raise DataError(f"{self.name} has {shape[0]} matrices, but the data have a row {int(rows.max())}")
+        return np.frombuffer(data).reshape(shape)[rows]
+
+
+def _steps(batch: Batch) -> tuple[Array, Any, Any]:
+    """The first rows of the groups, the rows that a transition leads to, and those it comes from."""
+    n, offsets = len(batch), np.asarray(batch.group_offsets)
+    if len(offsets) == 2:
+        return offsets[:1], slice(1, n), slice(0, n - 1)
+    ahead = np.delete(np.arange(n), offsets[:-1])
+    return offsets[:-1], ahead, ahead - 1
+
+
+def _gathered(table: FloatArray, kept: Array) -> FloatArray:
+    n, q, _ = table.shape
+    return table.reshape(n, q * q).take(kept, axis=0).reshape(n, q, q)
+
+
+def _total(table: FloatArray, counts: FloatArray) -> FloatArray:
+    """Σ of the matrices, each as often as it is counted."""
+    used = np.flatnonzero(counts)
+    return np.asarray(np.tensordot(counts[used], table[used], 1))
+
+
+def _covariance_score(covariance: FloatArray, scatter: FloatArray, count: Any) -> FloatArray:
+    return np.asarray(log_cholesky_score(inverse_factors(covariance[None]), scatter[None], np.atleast_1d(count))[0])
+
+
+def _summed(groups: Array, slopes: FloatArray) -> FloatArray:
+    """Derivatives by the free numbers: sums over the entries that each drives."""
+    free = groups >= 0
+    return np.asarray(np.bincount(groups[free], slopes[free]))
+
+
+def _named(prefix: str, entries: Array) -> Array:
+    """The entries with a prefix to their names, so that one name means one thing in one array only."""
+    named = np.empty(entries.size, dtype=object)
+    named[:] = [f"{prefix} {entry}" if isinstance(entry, str) else entry for entry in entries.flat]
+    return named.reshape(entries.shape)
+
+
+def _noise_option(noise: Any, q: int) -> Any:
+    if isinstance(noise, str):
+        if noise not in STRUCTURES:
+            raise ParameterError(f"noise must be one of {', '.join(STRUCTURES)} or entries, got {noise!r}")
+        return noise
+    if isinstance(noise, _Series | Pattern):
+        return noise
+    shape = (q, q) if np.ndim(np.array(noise, object)) == 2 else (q,)
+    pattern = Pattern.of("noise", noise, shape)
+    if len(shape) == 2:
+        _check_matrix(pattern)
+    elif np.any(pattern.values < 0):
+        raise ParameterError(f"noise holds a negative variance: {pattern.values.tolist()}")
+    return pattern
+
+
+def _check_matrix(pattern: Pattern) -> None:
+    """All numbers, a covariance matrix; or a free block, and zeros elsewhere."""
+    values = pattern.values
+    free = np.isnan(np.diagonal(values))
+    block = np.outer(free, free)
+    if any(isinstance(entry, str) for entry in pattern.array.flat) or not np.array_equal(np.isnan(values), block):
+        raise ParameterError("a noise matrix is given by numbers, or None in all rows and columns of some coordinates")
+    if free.any() and np.any(values[~block] != 0):
+        raise ParameterError("beside a free block, a noise matrix must be 0; give variances (q,) to hold some of them")
+    held = np.where(block, np.eye(len(values)), values)
+    if not np.allclose(held, held.T) or np.linalg.eigvalsh(held)[0] < -1e-10 * np.abs(held).max():
+        raise ParameterError("noise must be a covariance matrix: symmetric, without negative eigenvalues")
+
+
+def _initial_option(initial: Any, q: int) -> tuple[str, ...]:
+    if isinstance(initial, str):
+        initial = (initial,) * q
+    kinds = tuple(initial)
+    mixed = len(set(kinds)) > 1
+    if len(kinds) != q or not set(kinds) <= set(STARTS[2:] if mixed else STARTS):
+        raise ParameterError(
+            f"initial must be one of {', '.join(STARTS)}, or {q} of {', '.join(STARTS[2:])}; got {initial!r}"
+        )
+    return kinds
