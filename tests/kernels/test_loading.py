@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -110,6 +112,34 @@ def test_a_compiler_that_fails_leaves_the_old_library(tmp_path: Path, kernels: A
         build.build(path, ["-no-such-flag-at-all"])
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no process groups here")
+def test_a_compiler_that_takes_too_long_is_stopped_with_what_it_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = tmp_path / "slow-cc"
+    slow.write_text(f"#!/bin/sh\n(sleep 20; touch {tmp_path}/survived) &\necho $! > {tmp_path}/child\nwait\n")
+    slow.chmod(0o755)
+    monkeypatch.setenv("CC", str(slow))
+    monkeypatch.setattr(build, "TIMEOUT", 1)
+    with pytest.raises(build.NoLibraryError, match="timed out"):
+        build.build(tmp_path / build.NAME)
+    child = int((tmp_path / "child").read_text())
+    for _ in range(100):
+        if not _runs(child):
+            break
+        sleep(0.05)
+    assert not _runs(child)
+
+
+def _runs(process: int) -> bool:
+    state = Path(f"/proc/{process}/stat")
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return not (state.exists() and state.read_text().split()[2] == "Z")
 
 
 def test_the_build_recipe_needs_nothing_but_the_standard_library() -> None:

@@ -10,12 +10,15 @@ import hashlib
 import os
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 from argparse import ArgumentParser
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 HERE = Path(__file__).resolve().parent
 NAME = "latentem_kernels" + {"darwin": ".dylib", "win32": ".dll"}.get(sys.platform, ".so")
@@ -84,12 +87,26 @@ def _sharing() -> list[str]:
 
 
 def _run(command: list[str]) -> None:
+    """Run a compiler to its end; where it takes too long, what it has started is stopped with it."""
+    piped: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
+        with subprocess.Popen(command, start_new_session=True, **piped) as process:
+            try:
+                told = process.communicate(timeout=TIMEOUT)[1]
+            except BaseException:
+                _stop(process)
+                raise
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoLibraryError(f"{command[0]} could not be run: {error}") from error
-    if done.returncode:
-        raise NoLibraryError(f"{command[0]} failed:\n{done.stderr.strip()[-2000:]}")
+    if process.returncode:
+        raise NoLibraryError(f"{command[0]} failed:\n{told.strip()[-2000:]}")
+
+
+def _stop(process: subprocess.Popen[Any]) -> None:
+    if hasattr(os, "killpg"):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
