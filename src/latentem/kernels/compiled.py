@@ -91,6 +91,10 @@ def declare(loaded: Any) -> Any:
     loaded.latentem_forward_backward_work.restype = size
     loaded.latentem_forward_backward.argtypes = [size] * 3 + [pointer] * 9
     loaded.latentem_forward_backward.restype = size
+    loaded.latentem_inhomogeneous_work.argtypes = [size] * 2
+    loaded.latentem_inhomogeneous_work.restype = size
+    loaded.latentem_inhomogeneous.argtypes = [size] * 3 + [pointer] * 8
+    loaded.latentem_inhomogeneous.restype = size
     loaded.latentem_semi_markov_work.argtypes = [size] * 3
     loaded.latentem_semi_markov_work.restype = size
     loaded.latentem_semi_markov.argtypes = [size] * 4 + [pointer] * 13

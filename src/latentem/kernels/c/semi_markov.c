@@ -7,8 +7,8 @@
 enum { LANES = 8 };
 
 static const double SMALLEST_SCALE = 1e-140;
-/* What alpha lost to underflow is less than 1e-290 for each pair; while beta stays below this it cannot matter. */
-static const double LARGEST_BACKWARD = 1e250;
+/* What underflow takes is less than 1e-308 before scaling: 1e-168 after it, which beta below this leaves nothing. */
+static const double LARGEST_BACKWARD = 1e140;
 
 typedef struct {
     int64_t n_states, longest; /* K, D */
