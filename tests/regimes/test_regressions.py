@@ -240,7 +240,7 @@ def test_missing_covariates_are_asked_for() -> None:
         alone(LinearRegression(), table(10, 1), None)
     with pytest.raises(DataError, match="column 3 of the covariates"):
         alone(PoissonRegression(columns=(3,)), np.ones(10), table(10))
-    with pytest.raises(DataError, match="row 2, column 'x0' holds 1.5"):
+    with pytest.raises(DataError, match=r"row 2, column 'x0' holds 1.5"):
         alone(PoissonRegression(), np.array([1, 2, 1.5]), table(3))
     with pytest.raises(DataError, match="whole numbers from 0 to 1; row 1"):
         alone(LogisticRegression(), np.array([1, 2, 1.0]), table(3))

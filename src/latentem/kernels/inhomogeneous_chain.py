@@ -46,8 +46,8 @@ def smooth_inhomogeneous(
 
     Notes
     -----
-    The compiled recursion is scaled; sequences in which underflow could matter, and impossible ones, go to the reference
-    in NumPy, which is in logarithms.
+    The compiled recursion is scaled; sequences in which underflow could matter, and impossible ones, go to the
+    reference in NumPy, which is in logarithms.
     """
     compiled = library()
     if compiled is None:
