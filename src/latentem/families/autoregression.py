@@ -61,7 +61,7 @@ class Autoregression(GaussianRegression):
 
     def counted(self, batch: Batch) -> Array:
         later: Array = batch.once(("after the first", self.order), lambda: _place(batch) >= self.order)
-        return np.broadcast_to(later[:, None], batch.values.shape)
+        return later[:, None]
 
     def check(self, batch: Batch) -> None:
         missing = np.argwhere(~batch.observed)

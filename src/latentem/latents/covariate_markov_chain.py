@@ -19,6 +19,7 @@ from ..predictors import Predictors, demand_given
 from ..statistics import LocalQ, Reference, Statistics
 
 HALVINGS = 30
+BLOCK = 1024
 NEVER = 1e-6
 
 
@@ -292,18 +293,29 @@ def _begun(initial: FloatArray, log_density: FloatArray, batch: Batch) -> FloatA
 
 
 def _local(rows: FloatArray, c: FloatArray, coefficients: FloatArray) -> TransitionQ:
-    """Q of transitions ξ (K, K, n) with its derivatives: Σ ξ log A, Σ (ξ - N A) c, and -N (A δ - A Aᵀ) c cᵀ."""
+    """Q of transitions ξ (K, K, n) with its derivatives, added up over blocks of rows that stay in the cache."""
+    starts = range(0, len(c), BLOCK)
+    total = _local_block(rows[:, :, :BLOCK], c[:BLOCK], coefficients)
+    for start in starts[1:]:
+        stop = start + BLOCK
+        total = total + _local_block(rows[:, :, start:stop], c[start:stop], coefficients)
+    return total
+
+
+def _local_block(rows: FloatArray, c: FloatArray, coefficients: FloatArray) -> TransitionQ:
+    """Σ ξ log A, Σ (ξ - N A) c, and -Σ N (A δ - A Aᵀ) c cᵀ, a matrix product for the states that each one leads to."""
     k, others, p = coefficients.shape
     logs = log_transitions(coefficients, c)
     shares, totals = np.exp(logs), rows.sum(axis=1)
     value = np.where(rows > 0, rows * logs, 0.0).sum(axis=(1, 2))
     apart = ~np.eye(k, dtype=bool)
-    excess = (rows - totals[:, None] * shares)[apart].reshape(k, others, len(c))
-    gradient = (excess @ c).reshape(k, -1)
+    gradient = ((rows - totals[:, None] * shares)[apart] @ c).reshape(k, others * p)
     own = shares[apart].reshape(k, others, len(c))
-    curvature = np.empty((k, others * p, others * p))
-    for j in range(k):
-        bend = -totals[j] * (own[j][:, None] * (np.eye(others)[:, :, None] - own[j][None]))
-        curvature[j] = np.einsum("abn,np,nq->apbq", bend, c, c, optimize=True).reshape(others * p, others * p)
-    gram = np.stack([(c * total[:, None]).T @ c for total in totals])
+    products = (c[:, :, None] * c[:, None, :]).reshape(len(c), p * p)
+    a, b = np.triu_indices(others)
+    upper = ((totals[:, None] * own[:, a]) * ((a == b)[:, None] - own[:, b])) @ products
+    blocks = np.empty((k, others, others, p, p))
+    blocks[:, a, b] = blocks[:, b, a] = -upper.reshape(k, len(a), p, p)
+    curvature = blocks.transpose(0, 1, 3, 2, 4).reshape(k, others * p, others * p)
+    gram = (totals @ products).reshape(k, p, p)
     return TransitionQ(value, gradient, curvature, Reference(coefficients), totals.sum(axis=1), gram, rows.sum(axis=2))
