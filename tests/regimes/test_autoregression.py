@@ -78,6 +78,22 @@ def test_one_state_is_least_squares_on_lags_within_sequences(covariance: str) ->
     np.testing.assert_allclose(got[0], expected, rtol=1e-8)
 
 
+def test_covariates_beside_the_lags_are_found_again() -> None:
+    rng, n = np.random.default_rng(12), 3000
+    family = Autoregression(1, columns=(1,))
+    params = FullRegressionParameters(np.array([[[0.5, 0.6, 2.0]]]), np.array([[[0.25]]]))
+    given = Batch(np.zeros((n, 1)), covariates=rng.normal(size=(n, 2)), offsets=np.array([0, 1000, n]))
+    x = family.sample_given(params, np.zeros(n, int), given, rng)
+    model = LatentVariableModel(Categorical(1), family)
+    result = fit(model, x, covariates=given.covariates, lengths=[1000, 2000])
+    np.testing.assert_allclose(result.parameters.emission.coefficients, params.coefficients, atol=0.05)
+    assert family.matrices(result.parameters.emission).shape == (1, 1, 1, 1)
+    with pytest.raises(DataError, match="Autoregression conditions on covariates"):
+        fit(model, x, lengths=[1000, 2000])
+    with pytest.raises(ParameterError, match="use sample_given"):
+        family.sample(params, np.zeros(3, int), rng)
+
+
 def test_statistics_add_over_sequences_and_weights_are_repetition() -> None:
     family, lengths = Autoregression(1), [5, 4, 6]
     x, rng = rows(lengths), np.random.default_rng(1)
