@@ -18,7 +18,7 @@ X = (np.repeat([0, 2, 0, 3, 0], 60) + RNG.normal(size=300) * 0.5 + C[:, 0])[:, N
 SOURCE = em.ArraySource(X, covariates=C, lengths=[30] * 10, chunk_rows=60)
 MODELS: dict[str, Any] = {
     "covariates on both": em.LatentVariableModel(em.CovariateMarkovChain(2, columns=(1,)), LinearRegression()),
-    "stays": em.LatentVariableModel(em.SemiMarkovChain(2, 12, "negative-binomial"), Autoregression(columns=(0,))),
+    "stays": em.LatentVariableModel(em.SemiMarkovChain(2, 40, "poisson"), Autoregression(columns=(0,))),
 }
 
 
