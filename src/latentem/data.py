@@ -447,10 +447,13 @@ def _check_covariates(covariates: Any, n: int) -> FloatArray:
     given = _aligned("covariates", covariates, n).astype(float)
     if given.ndim != 2:
         raise DataError(f"covariates must be a table with rows and columns, got shape {given.shape}")
-    wrong = np.argwhere(~np.isfinite(given))
+    wrong = np.argwhere(~(np.abs(given) <= LARGEST_MAGNITUDE))
     if len(wrong):
         row, column = wrong[0]
-        raise DataError(f"covariates must be finite; row {row}, column {column} has {given[row, column]}")
+        raise DataError(
+            f"covariates must be finite and at most {LARGEST_MAGNITUDE:g} in magnitude, since their squares are added; "
+            f"row {row}, column {column} has {given[row, column]}"
+        )
     return given
 
 

@@ -99,6 +99,8 @@ def fit(
     """
     columns = {"sample_weight": sample_weight, "labels": labels, "lengths": lengths, "groups": groups}
     columns["covariates"] = covariates
+    if covariates is not None and not isinstance(model, LatentVariableModel):
+        raise ParameterError("a declared model finds its covariates among the data; give them as arrays by name")
     source = as_source(data, grouping=_grouping(model), **columns)
     check_source(model, source)
     generator = as_generator(random_state)

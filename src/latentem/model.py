@@ -166,8 +166,8 @@ class Family(ABC, Generic[P, S]):
         """The same for the covariates and the groups of a batch of as many rows, whose values are not looked at."""
         return self.sample(params, states, rng)
 
-    def points(self, batch: Batch) -> FloatArray:
-        """A point for each unit, (units, …), by whose distances a start tells units apart."""
+    def points(self, batch: Batch) -> FloatArray | None:
+        """A point for each unit, (units, …), by whose distances a start tells units apart; None where none would."""
         return unit_points(batch, self.per_group)
 
     def check(self, batch: Batch) -> None:
@@ -618,10 +618,13 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
         emission = self.family.start(batch, k)
         if self.latent.form is not Form.TABLE:
             return self.conform(ModelParameters(self.latent.start(), emission))
-        points = self.family.points(batch)
-        standard = seeding.to_standard(points, *seeding.standardize(points))
-        seeds = seeding.kmeans_plus_plus(standard, k, np.random.default_rng(0))
-        r = seeding.soften(seeding.one_hot(seeding.nearest_centre(standard, seeds), k))
+        points, rng = self.family.points(batch), np.random.default_rng(0)
+        if points is None:
+            r = rng.dirichlet(np.ones(k), batch.n_groups if self.family.per_group else len(batch)).T
+        else:
+            standard = seeding.to_standard(points, *seeding.standardize(points))
+            seeds = seeding.kmeans_plus_plus(standard, k, rng)
+            r = seeding.soften(seeding.one_hot(seeding.nearest_centre(standard, seeds), k))
         statistics = self.family.statistics(batch.without_labels(), Posterior(r), emission)
         return ModelParameters(self.latent.start(), self.family.maximize(statistics, emission))
 
@@ -648,7 +651,7 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
             ]
         )
 
-    def points(self, batch: Batch) -> FloatArray:
+    def points(self, batch: Batch) -> FloatArray | None:
         """Of a chain's sequences their means, spreads and autocorrelations: level, width and dynamics."""
         return sequence_points(batch) if self.latent.per_group else self.family.points(batch)
 

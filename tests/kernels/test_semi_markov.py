@@ -11,7 +11,7 @@ import pytest
 from reference.cases import within
 
 from latentem.kernels import semi_markov
-from latentem.kernels.semi_markov import Stays, decode_stays, smooth_one, smooth_stays
+from latentem.kernels.semi_markov import Stays, decode_stays, decode_stays_reference, smooth_one, smooth_stays
 
 Chain = tuple[np.ndarray, np.ndarray, np.ndarray]
 Segments = list[tuple[int, int]]
@@ -98,6 +98,15 @@ def test_compiled_is_the_reference(use_compiled: Any, monkeypatch: pytest.Monkey
     for name in ("pairs", "ended", "censored", "log_likelihood"):
         expected = np.concatenate([getattr(one, name) for one in each])
         np.testing.assert_allclose(getattr(got, name), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_compiled_best_paths_are_the_reference(use_compiled: Any) -> None:
+    """To the bit: the same sums in the same order, and of equal ones the first."""
+    model, offsets = chain(6, 4, 9), np.array([0, 1, 3, 150, 151])
+    log_density = np.random.default_rng(6).integers(-3, 1, size=(4, 151)).astype(float)
+    got, expected = (f(*model, log_density, offsets) for f in (decode_stays, decode_stays_reference))
+    assert np.array_equal(got[0], expected[0])
+    assert np.array_equal(got[1], expected[1])
 
 
 def test_sums_over_stays_agree_with_each_other() -> None:

@@ -45,7 +45,8 @@ def test_em_reaches_the_maximum_of_depmix(one_series: bool) -> None:
 def test_estimates_are_those_of_depmix(one_series: bool) -> None:
     """depmixS4 gives log odds against its first state in both rows; ours are against staying."""
     known, result = fitted(one_series)
-    pars = np.array(known.expected["depmixS4"][f"rt_corr_2states_Pacc_{'one_series' if one_series else '3series'}"]["pars"])
+    name = f"rt_corr_2states_Pacc_{'one_series' if one_series else '3series'}"
+    pars = np.array(known.expected["depmixS4"][name]["pars"])
     intercepts, slopes = pars[[3, 7]], pars[[5, 9]]
     order = np.argsort(result.parameters.emission.parts[0].means[:, 0])
     theirs = [0, 1] if pars[10] < pars[14] else [1, 0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -55,7 +55,7 @@ def test_the_likelihood_is_the_sum_over_paths() -> None:
     density = Autoregression(2).log_density(Batch(x), EMISSION)
     logs = []
     for path in product(range(2), repeat=6):
-        moves = [np.log(CHAIN.transition[a, b]) for a, b in zip(path[:-1], path[1:], strict=True)]
+        moves = [np.log(CHAIN.transition[a, b]) for a, b in pairwise(path)]
         logs.append(np.log(0.5) + sum(moves) + sum(density[z, t] for t, z in enumerate(path)))
     assert MODEL.e_step(TRUTH, Batch(x)).log_likelihood == pytest.approx(np.logaddexp.reduce(logs), rel=1e-12)
 
@@ -74,7 +74,24 @@ def test_one_state_is_least_squares_on_lags_within_sequences(covariance: str) ->
     residuals = now - lagged @ beta
     spread = residuals.T @ residuals / len(now)
     expected = spread if covariance == "full" else np.diag(spread)
-    np.testing.assert_allclose(next(v for n, v in found.arrays().items() if n != "coefficients")[0], expected, rtol=1e-8)
+    got = found.covariances if covariance == "full" else found.variances
+    np.testing.assert_allclose(got[0], expected, rtol=1e-8)
+
+
+def test_covariates_beside_the_lags_are_found_again() -> None:
+    rng, n = np.random.default_rng(12), 3000
+    family = Autoregression(1, columns=(1,))
+    params = FullRegressionParameters(np.array([[[0.5, 0.6, 2.0]]]), np.array([[[0.25]]]))
+    given = Batch(np.zeros((n, 1)), covariates=rng.normal(size=(n, 2)), offsets=np.array([0, 1000, n]))
+    x = family.sample_given(params, np.zeros(n, int), given, rng)
+    model = LatentVariableModel(Categorical(1), family)
+    result = fit(model, x, covariates=given.covariates, lengths=[1000, 2000])
+    np.testing.assert_allclose(result.parameters.emission.coefficients, params.coefficients, atol=0.05)
+    assert family.matrices(result.parameters.emission).shape == (1, 1, 1, 1)
+    with pytest.raises(DataError, match="Autoregression conditions on covariates"):
+        fit(model, x, lengths=[1000, 2000])
+    with pytest.raises(ParameterError, match="use sample_given"):
+        family.sample(params, np.zeros(3, int), rng)
 
 
 def test_statistics_add_over_sequences_and_weights_are_repetition() -> None:
@@ -91,8 +108,8 @@ def test_statistics_add_over_sequences_and_weights_are_repetition() -> None:
     weighted = family.statistics(Batch(x[9:]), Posterior(r[:, 9:], np.full(6, 2.0)), params)
     np.testing.assert_allclose(weighted.squares, 2 * tail.squares, rtol=1e-13)
     updated = family.maximize(whole, params)
-    np.testing.assert_allclose(family.score(family.statistics(Batch(x, offsets=offsets), Posterior(r), updated), updated),
-                               0.0, atol=1e-8)
+    again = family.statistics(Batch(x, offsets=offsets), Posterior(r), updated)
+    np.testing.assert_allclose(family.score(again, updated), 0.0, atol=1e-8)
 
 
 def test_regimes_are_found_again() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 
 import numpy as np
 import pytest
@@ -83,7 +83,7 @@ def test_the_likelihood_of_a_sequence_is_that_over_kinds_and_paths() -> None:
         for kind, share in enumerate((0.4, 0.6)):
             chain = (STICKY, RESTLESS)[kind].latent
             for path in product(range(2), repeat=4):
-                moves = [np.log(chain.transition[a, b]) for a, b in zip(path[:-1], path[1:], strict=True)]
+                moves = [np.log(chain.transition[a, b]) for a, b in pairwise(path)]
                 rows = sum(density[z, start + t] for t, z in enumerate(path))
                 terms.append(np.log(share) + np.log(chain.initial[path[0]]) + sum(moves) + rows)
         total += weight * np.logaddexp.reduce(terms)
@@ -113,11 +113,10 @@ def test_mixtures_of_the_other_chains_nest_as_well() -> None:
     covariate = LatentVariableModel(CovariateMarkovChain(2, columns=(0,)), DiagonalGaussian())
     stays = LatentVariableModel(SemiMarkovChain(2, 12, "poisson"), DiagonalGaussian())
     model = LatentVariableModel(Categorical(2), Components((covariate, stays)))
+    even = np.array([0.5, 0.5])
     parts = (
-        ModelParameters(CovariateMarkovParameters(np.array([0.5, 0.5]), np.array([[[-1, 2.0]], [[-1, -2.0]]])), EMISSION),
-        ModelParameters(
-            SemiMarkovParameters(np.array([0.5, 0.5]), np.ones((2, 1)), PoissonDurations(np.array([2.0, 5.0]))), EMISSION
-        ),
+        ModelParameters(CovariateMarkovParameters(even, np.array([[[-1, 2.0]], [[-1, -2.0]]])), EMISSION),
+        ModelParameters(SemiMarkovParameters(even, np.ones((2, 1)), PoissonDurations(np.array([2.0, 5.0]))), EMISSION),
     )
     c, lengths = rng.normal(size=(600, 1)), [30] * 20
     x = np.concatenate([

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import mpmath as mp
 import numpy as np
 import pytest
 from scipy.optimize import minimize
@@ -240,7 +241,7 @@ def test_missing_covariates_are_asked_for() -> None:
         alone(LinearRegression(), table(10, 1), None)
     with pytest.raises(DataError, match="column 3 of the covariates"):
         alone(PoissonRegression(columns=(3,)), np.ones(10), table(10))
-    with pytest.raises(DataError, match="row 2, column 'x0' holds 1.5"):
+    with pytest.raises(DataError, match=r"row 2, column 'x0' holds 1.5"):
         alone(PoissonRegression(), np.array([1, 2, 1.5]), table(3))
     with pytest.raises(DataError, match="whole numbers from 0 to 1; row 1"):
         alone(LogisticRegression(), np.array([1, 2, 1.0]), table(3))
@@ -259,6 +260,31 @@ def test_missing_covariates_are_asked_for() -> None:
 def test_options_that_make_no_sense_are_refused(make: Any, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         make()
+
+
+def every(y: np.ndarray, eta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Every response with every linear predictor."""
+    return np.repeat(y[:, None], len(eta), axis=1), np.tile(eta, (len(y), 1))
+
+
+@pytest.mark.parametrize("trials", [1, 7, 100_000])
+def test_densities_against_fifty_digits(trials: int) -> None:
+    eta = np.array([-290.0, -30.0, -3.7, -1e-3, 0.0, 0.4, 5.0, 11.5, 14.0, 20.7])
+    counts = np.array([0.0, 1.0, 6.0, 7.0, 99_999.0, 100_000.0, 1e9])
+    own = counts[counts <= trials]
+    got = {
+        "poisson": PoissonRegression().log_pdf(*every(counts, eta)),
+        "binomial": LogisticRegression(n_trials=trials).log_pdf(*every(own, eta)),
+    }
+    with mp.workdps(50):
+        for j, e in enumerate(map(mp.mpf, eta)):
+            poisson = [y * e - mp.exp(e) - mp.loggamma(y + 1) for y in map(mp.mpf, counts)]
+            binomial = [
+                y * e - trials * mp.log1p(mp.exp(e)) + mp.log(mp.binomial(trials, y)) for y in map(mp.mpf, own)
+            ]
+            for name, exact in (("poisson", poisson), ("binomial", binomial)):
+                for one, wanted in zip(got[name][:, j], exact, strict=True):
+                    assert abs(mp.mpf(float(one)) - wanted) <= 1e-13 * max(1, abs(wanted), abs(e)), (name, e, wanted)
 
 
 def test_least_norm_solutions_of_singular_systems() -> None:

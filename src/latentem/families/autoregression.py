@@ -11,6 +11,7 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import DataError, ParameterError
+from ..predictors import Predictors, demand_given
 from .gaussian_regression import GaussianRegression
 
 
@@ -22,12 +23,15 @@ class Autoregression(GaussianRegression):
     The likelihood is that of the rows after the first p of each sequence given those: the first p rows have density 1
     in every state.  Earlier rows are those of the same group, never of another.
 
-    `coefficients` (K, D, 1 + p D) hold a_k, then A_k1, …, A_kp; `intercepts` and `matrices` take them apart.
+    `coefficients` (K, D, 1 + p D) hold a_k, then A_k1, …, A_kp, then those of covariates; `intercepts` and `matrices`
+    take them apart.
 
     Attributes
     ----------
     order : int
         p, at least 1.
+    columns : tuple of int
+        Columns of the covariates of the same row that are regressed on as well, from 0; none unless given.
     covariance : {"full", "diagonal"}
     floor : float
         Smallest variance, in squared units of the data.
@@ -35,10 +39,11 @@ class Autoregression(GaussianRegression):
     Raises
     ------
     DataError
-        A missing entry, or a sequence of no more than p rows.
+        A missing entry, a sequence of no more than p rows, or covariates that are not there.
     """
 
     order: int = 1
+    columns: tuple[int, ...] = ()
     covariance: str = "full"
     floor: float = 1e-6
 
@@ -46,6 +51,12 @@ class Autoregression(GaussianRegression):
         super().__post_init__()
         if isinstance(self.order, bool) or not isinstance(self.order, int) or self.order < 1:
             raise ParameterError(f"the order of an Autoregression is a whole number of at least 1, got {self.order!r}")
+        self._covariates  # noqa: B018 - checks the option
+
+    @property
+    def _covariates(self) -> Predictors:
+        """The intercept, and the covariates."""
+        return Predictors("Autoregression", self.columns, True)
 
     def intercepts(self, params: Any) -> FloatArray:
         """a, (K, D)."""
@@ -54,16 +65,18 @@ class Autoregression(GaussianRegression):
     def matrices(self, params: Any) -> FloatArray:
         """A, (K, p, D, D): entry (k, i - 1) multiplies the row i steps earlier."""
         k, d, _ = params.coefficients.shape
-        return np.asarray(params.coefficients[:, :, 1:].reshape(k, d, self.order, d).transpose(0, 2, 1, 3))
+        lags = params.coefficients[:, :, 1 : 1 + self.order * d]
+        return np.asarray(lags.reshape(k, d, self.order, d).transpose(0, 2, 1, 3))
 
     def predictors(self, batch: Batch) -> FloatArray:
-        return batch.once(("lags", self.order), lambda: self._lags(batch))
+        return batch.once(("lags", self.order, self.columns), lambda: self._lags(batch))
 
     def counted(self, batch: Batch) -> Array:
         later: Array = batch.once(("after the first", self.order), lambda: _place(batch) >= self.order)
-        return np.broadcast_to(later[:, None], batch.values.shape)
+        return later[:, None]
 
     def check(self, batch: Batch) -> None:
+        self._covariates.check(batch)
         missing = np.argwhere(~batch.observed)
         if len(missing):
             row, column = missing[0]
@@ -80,12 +93,15 @@ class Autoregression(GaussianRegression):
             )
 
     def sample(self, params: Any, states: Array, rng: np.random.Generator) -> FloatArray:
-        """One sequence.  Rows before it count as what the first state tends to without noise."""
+        """One sequence.  Rows before it count as what the first state tends to without noise and covariates."""
         return self.sample_given(params, states, None, rng)
 
     def sample_given(self, params: Any, states: Array, given: Batch | None, rng: np.random.Generator) -> FloatArray:
         offsets = np.array([0, len(states)]) if given is None else given.group_offsets
         x = self._noise(params, states, rng)
+        if self.columns:
+            others = self._covariates(demand_given("Autoregression", given))[:, 1:]
+            x += np.einsum("nmp,np->nm", params.coefficients[states, :, -others.shape[1] :], others)
         for start, stop in pairwise(offsets):
             x[start:stop] = self._path(params, states[start:stop], x[start:stop])
         return x
@@ -95,7 +111,7 @@ class Autoregression(GaussianRegression):
         x = np.vstack([earlier, noise])
         for t, state in enumerate(states):
             lags = x[t : t + self.order][::-1].ravel()
-            x[t + self.order] += params.coefficients[state] @ np.concatenate([[1.0], lags])
+            x[t + self.order] += params.coefficients[state, :, : 1 + len(lags)] @ np.concatenate([[1.0], lags])
         return x[self.order :]
 
     def _level(self, params: Any, state: int) -> FloatArray:
@@ -104,15 +120,15 @@ class Autoregression(GaussianRegression):
         return np.asarray(np.linalg.lstsq(excess, self.intercepts(params)[state], rcond=1e-6)[0])
 
     def _lags(self, batch: Batch) -> FloatArray:
-        """(n, 1 + p D): a one and the p rows before; zeros where the sequence has none."""
-        place, n = _place(batch), len(batch)
-        lags = [np.ones((n, 1))]
+        """(n, 1 + p D + P): a one, the p rows before, zeros where the sequence has none, and the covariates."""
+        place, given = _place(batch), self._covariates(batch)
+        lags = [given[:, :1]]
         for i in range(1, self.order + 1):
             shifted = np.zeros_like(batch.values)
             shifted[i:] = batch.values[:-i]
             shifted[place < i] = 0.0
             lags.append(shifted)
-        return np.hstack(lags)
+        return np.hstack([*lags, given[:, 1:]])
 
 
 def _place(batch: Batch) -> Array:

@@ -72,7 +72,7 @@ class Components(Composite):
         for family in self.families:
             family.check(batch)
 
-    def points(self, batch: Batch) -> FloatArray:
+    def points(self, batch: Batch) -> FloatArray | None:
         return self.families[0].points(batch)
 
     def sample(self, params: CompositeParameters, states: Array, rng: np.random.Generator) -> FloatArray:

@@ -201,7 +201,7 @@ class Constrained(Family[ConstrainedParameters, Any]):
     def check(self, batch: Batch) -> None:
         self.family.check(batch)
 
-    def points(self, batch: Batch) -> FloatArray:
+    def points(self, batch: Batch) -> FloatArray | None:
         return self.family.points(batch)
 
     def sample(self, params: ConstrainedParameters, states: Array, rng: np.random.Generator) -> FloatArray:

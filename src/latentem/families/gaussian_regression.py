@@ -104,8 +104,10 @@ class GaussianRegression(Family[Any, ResidualStatistics]):
         """(n, P): c of each row."""
 
     def counted(self, batch: Batch) -> Array | None:
-        """(n, M) bool: the entries that have a density; None: all."""
-        return batch.observed if batch.missing else None
+        """(n, M) bool: the entries that have a density, (n, 1) where that is for rows to say; None: all."""
+        if not batch.missing:
+            return None
+        return np.asarray(batch.observed.all(axis=1, keepdims=True)) if self._is_full else batch.observed
 
     def check(self, batch: Batch) -> None:
         if self.covariance == "full" and batch.missing:
@@ -243,11 +245,12 @@ class GaussianRegression(Family[Any, ResidualStatistics]):
 
     def _moments(self, c: FloatArray, e: FloatArray, r: FloatArray, counted: Array | None) -> tuple[FloatArray, ...]:
         """Counts, gram, cross and squares of one component."""
-        m = e.shape[1]
+        m, n_predictors = e.shape[1], c.shape[1]
         squares = (e * r[:, None]).T @ e if self._is_full else r @ e**2
         cross = (e * r[:, None]).T @ c
-        if counted is None:
-            gram = np.broadcast_to((c * r[:, None]).T @ c, (m, c.shape[1], c.shape[1]))
+        if counted is None or counted.shape[1] == 1:
+            r = r if counted is None else r * counted[:, 0]
+            gram = np.broadcast_to((c * r[:, None]).T @ c, (m, n_predictors, n_predictors))
             return np.full(m, r.sum()), gram, cross, squares
         grams = np.stack([(c * (r * counted[:, j])[:, None]).T @ c for j in range(m)])
         return r @ counted, grams, cross, squares

@@ -143,6 +143,9 @@ class GeneralizedLinear(Family[CoefficientParameters, PredictorQ]):
         edge = np.flatnonzero((flat & filled).any(axis=1))
         return [(int(k), COLLINEAR) for k in loose] + [(int(k), self.told_when_degenerate) for k in edge]
 
+    def points(self, batch: Batch) -> None:
+        """None: responses lie apart by their covariates as much as by their components."""
+
     def sample(self, params: CoefficientParameters, states: Array, rng: np.random.Generator) -> FloatArray:
         return self.sample_given(params, states, None, rng)
 

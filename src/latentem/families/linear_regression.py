@@ -63,6 +63,9 @@ class LinearRegression(GaussianRegression):
         self._predictors.check(batch)
         super().check(batch)
 
+    def points(self, batch: Batch) -> None:
+        """None: responses lie apart by their covariates as much as by their components."""
+
     def sample(self, params: Any, states: Array, rng: np.random.Generator) -> FloatArray:
         return self.sample_given(params, states, None, rng)
 

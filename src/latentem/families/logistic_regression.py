@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, gammaln
+from scipy.special import expit
 
 from .._typing import Array, FloatArray
 from ..errors import ParameterError
+from ..kernels.special import count_deviance
+from ..kernels.stirling import log_peak
 from .generalized_linear import GeneralizedLinear
 
 
@@ -57,9 +59,12 @@ class LogisticRegression(GeneralizedLinear):
         return np.asarray((y < 0) | (y > self.n_trials) | (y != np.floor(y)))
 
     def log_pdf(self, y: FloatArray, eta: FloatArray) -> FloatArray:
-        n = self.n_trials
-        ways = gammaln(n + 1) - gammaln(y + 1) - gammaln(n - y + 1) if n > 1 else 0.0
-        return np.asarray(y * eta - n * np.logaddexp(0.0, eta) + ways)
+        """With one trial directly, else in the saddle-point form of Loader (2000)."""
+        n = float(self.n_trials)
+        if n == 1:
+            return np.asarray(y * eta - np.logaddexp(0.0, eta))
+        peaks = log_peak(y) + log_peak(n - y) - log_peak(np.array(n))
+        return np.asarray(peaks - count_deviance(y, n * expit(eta)) - count_deviance(n - y, n * expit(-eta)))
 
     def moments(self, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
         p = expit(eta)

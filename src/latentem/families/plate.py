@@ -76,6 +76,9 @@ class Plate(Family[Any, Any]):
     def check(self, batch: Batch) -> None:
         self.family.check(batch)
 
+    def points(self, batch: Batch) -> FloatArray | None:
+        return None if self.family.points(batch) is None else super().points(batch)
+
     def sample(self, params: Any, states: Array, rng: np.random.Generator) -> FloatArray:
         """One row for each entry of `states`, which repeats the state of a group for each of its rows."""
         return self.family.sample(params, states, rng)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln
 
 from .._typing import Array, FloatArray
+from ..kernels.special import count_deviance
+from ..kernels.stirling import log_peak
 from .generalized_linear import GeneralizedLinear
 
 
@@ -29,7 +30,8 @@ class PoissonRegression(GeneralizedLinear):
 
     Notes
     -----
-    Linear predictors count as if they lay within ±300.  Missing responses are integrated out.
+    Densities take the saddle-point form of Loader (2000), like those of `Poisson`.  Linear predictors count as if they
+    lay within ±300.  Missing responses are integrated out.
     """
 
     columns: tuple[int, ...] | None = None
@@ -45,7 +47,7 @@ class PoissonRegression(GeneralizedLinear):
         return np.asarray((y < 0) | (y != np.floor(y)) | np.isinf(y))
 
     def log_pdf(self, y: FloatArray, eta: FloatArray) -> FloatArray:
-        return np.asarray(y * eta - np.exp(eta) - gammaln(y + 1))
+        return np.asarray(log_peak(y) - count_deviance(y, np.exp(eta)))
 
     def moments(self, eta: FloatArray) -> tuple[FloatArray, FloatArray]:
         rate = np.exp(eta)

@@ -102,10 +102,20 @@ def declare(loaded: Any) -> Any:
     loaded.latentem_viterbi.restype = None
     for lookup in (loaded.latentem_look_up, loaded.latentem_count_codes):
         lookup.argtypes, lookup.restype = [size] * 3 + [pointer] * 3, None
+    loaded.latentem_inhomogeneous_work.argtypes = [size] * 2
+    loaded.latentem_inhomogeneous_work.restype = size
+    loaded.latentem_inhomogeneous.argtypes = [size] * 3 + [pointer] * 8
+    loaded.latentem_inhomogeneous.restype = size
     loaded.latentem_semi_markov_work.argtypes = [size] * 3
     loaded.latentem_semi_markov_work.restype = size
     loaded.latentem_semi_markov.argtypes = [size] * 4 + [pointer] * 13
     loaded.latentem_semi_markov.restype = size
+    loaded.latentem_semi_markov_decode_indices.argtypes = [size] * 2
+    loaded.latentem_semi_markov_decode_indices.restype = size
+    loaded.latentem_semi_markov_decode_work.argtypes = [size] * 2
+    loaded.latentem_semi_markov_decode_work.restype = size
+    loaded.latentem_semi_markov_decode.argtypes = [size] * 4 + [pointer] * 10
+    loaded.latentem_semi_markov_decode.restype = None
     loaded.latentem_normalize.argtypes = [size] * 2 + [pointer] * 3
     loaded.latentem_normalize.restype = None
     loaded.latentem_has_wide_vectors.argtypes = []

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from itertools import pairwise
 from math import fsum, isqrt
+from typing import Any
 
 import numpy as np
 
 from .._typing import Array, FloatArray
+from .compiled import address, as_doubles, library
 from .normalize import normalize_states
 
 # Sums below this, of terms of at most 1, may have lost digits to underflow.
@@ -41,7 +43,46 @@ def smooth_inhomogeneous(
     -------
     posterior, pairs, log_likelihood
         Impossible sequences have -inf, and probabilities 0; so have the pairs of first rows.
+
+    Notes
+    -----
+    The compiled recursion is scaled; sequences in which underflow could matter, and impossible ones, go to the
+    reference in NumPy, which is in logarithms.
     """
+    compiled = library()
+    if compiled is None:
+        return smooth_inhomogeneous_reference(log_transition, log_density, offsets)
+    k, n = log_density.shape
+    result = np.empty((k, n)), np.empty((k, k, n)), np.empty(len(offsets) - 1)
+    for g in _smooth_compiled(compiled, as_doubles(log_transition), as_doubles(log_density), offsets, result):
+        rows = slice(offsets[g], offsets[g + 1])
+        whole = np.array([0, offsets[g + 1] - offsets[g]])
+        one = smooth_inhomogeneous_reference(log_transition[:, :, rows], log_density[:, rows], whole)
+        result[0][:, rows], result[1][:, :, rows], result[2][g] = one[0], one[1], one[2][0]
+    return result
+
+
+def _smooth_compiled(
+    compiled: Any,
+    log_transition: FloatArray,
+    log_density: FloatArray,
+    offsets: Array,
+    result: tuple[FloatArray, FloatArray, FloatArray],
+) -> Array:
+    """Fill the results; return the sequences that need the reference."""
+    k, n = log_density.shape
+    bounds = np.ascontiguousarray(offsets, dtype=np.int64)
+    careful = np.zeros(len(bounds) - 1, np.uint8)
+    space = np.empty(compiled.latentem_inhomogeneous_work(k, int(np.diff(bounds).max(initial=1))))
+    arrays = bounds, log_transition, log_density, *result, careful, space
+    compiled.latentem_inhomogeneous(k, n, len(careful), *(address(array) for array in arrays))
+    return np.flatnonzero(careful)
+
+
+def smooth_inhomogeneous_reference(
+    log_transition: FloatArray, log_density: FloatArray, offsets: Array
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """The same in NumPy, in logarithms throughout."""
     first = np.zeros(log_density.shape[1], bool)
     first[offsets[:-1]] = True
     with np.errstate(invalid="ignore"):  # in first rows

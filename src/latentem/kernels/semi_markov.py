@@ -210,6 +210,25 @@ def decode_stays(
         -1 throughout an impossible sequence.
     log_joint : (G,)
     """
+    compiled = library()
+    if compiled is None:
+        return decode_stays_reference(initial, transition, durations, log_density, offsets)
+    (k, n), d = log_density.shape, durations.shape[1]
+    chain, bounds = _logs(initial, transition, durations), np.ascontiguousarray(offsets, dtype=np.int64)
+    longest = int(np.diff(bounds).max(initial=1))
+    path, log_joint = np.empty(n, np.int64), np.empty(len(bounds) - 1)
+    indices = np.empty(compiled.latentem_semi_markov_decode_indices(k, longest), np.int64)
+    space = np.empty(compiled.latentem_semi_markov_decode_work(k, d))
+    logs = chain.initial, chain.transition, chain.ending, chain.staying, log_density
+    arrays = bounds, *map(as_doubles, logs), path, log_joint, indices, space
+    compiled.latentem_semi_markov_decode(k, d, n, len(log_joint), *(address(array) for array in arrays))
+    return path, log_joint
+
+
+def decode_stays_reference(
+    initial: FloatArray, transition: FloatArray, durations: FloatArray, log_density: FloatArray, offsets: Array
+) -> tuple[Array, FloatArray]:
+    """The same in NumPy."""
     chain = _logs(initial, transition, durations)
     found = [_best_path(chain, log_density[:, a:b], durations.shape[1]) for a, b in pairwise(offsets)]
     return np.concatenate([path for path, _ in found]), np.array([total for _, total in found])

@@ -13,6 +13,7 @@ from ..errors import ParameterError
 from ..kernels.inhomogeneous_chain import decode_inhomogeneous, smooth_inhomogeneous
 from ..kernels.linear_predictor import is_collinear, newton_step
 from ..kernels.simplex import expected_log_simplex, maximize_simplex, simplex_score
+from ..kernels.transition_logits import log_transitions, transition_derivatives
 from ..model import Latent, Posterior
 from ..parameters import Parameters, Real, Simplex, parameter
 from ..predictors import Predictors, demand_given
@@ -274,15 +275,6 @@ class CovariateMarkovChain(Latent[CovariateMarkovParameters, CovariateMarkovStat
         return log_transitions(params.coefficients, origin)[:, :, 0]
 
 
-def log_transitions(coefficients: FloatArray, c: FloatArray) -> FloatArray:
-    """log A of each row (K, K, n), given coefficients (K, K - 1, P) and predictors (n, P)."""
-    k = len(coefficients)
-    eta = np.zeros((k, k, len(c)))
-    eta[~np.eye(k, dtype=bool)] = coefficients.reshape(-1, c.shape[1]) @ c.T
-    peak = eta.max(axis=1, keepdims=True)
-    return np.asarray(eta - peak - np.log(np.exp(eta - peak).sum(axis=1, keepdims=True)))
-
-
 def _begun(initial: FloatArray, log_density: FloatArray, batch: Batch) -> FloatArray:
     """Log densities with the logarithm of the initial probability in first rows."""
     begun = np.array(log_density, float)
@@ -292,18 +284,6 @@ def _begun(initial: FloatArray, log_density: FloatArray, batch: Batch) -> FloatA
 
 
 def _local(rows: FloatArray, c: FloatArray, coefficients: FloatArray) -> TransitionQ:
-    """Q of transitions ξ (K, K, n) with its derivatives: Σ ξ log A, Σ (ξ - N A) c, and -N (A δ - A Aᵀ) c cᵀ."""
-    k, others, p = coefficients.shape
-    logs = log_transitions(coefficients, c)
-    shares, totals = np.exp(logs), rows.sum(axis=1)
-    value = np.where(rows > 0, rows * logs, 0.0).sum(axis=(1, 2))
-    apart = ~np.eye(k, dtype=bool)
-    excess = (rows - totals[:, None] * shares)[apart].reshape(k, others, len(c))
-    gradient = (excess @ c).reshape(k, -1)
-    own = shares[apart].reshape(k, others, len(c))
-    curvature = np.empty((k, others * p, others * p))
-    for j in range(k):
-        bend = -totals[j] * (own[j][:, None] * (np.eye(others)[:, :, None] - own[j][None]))
-        curvature[j] = np.einsum("abn,np,nq->apbq", bend, c, c, optimize=True).reshape(others * p, others * p)
-    gram = np.stack([(c * total[:, None]).T @ c for total in totals])
-    return TransitionQ(value, gradient, curvature, Reference(coefficients), totals.sum(axis=1), gram, rows.sum(axis=2))
+    """Q of transitions ξ (K, K, n) at these coefficients."""
+    value, gradient, curvature, counts, gram, moves = transition_derivatives(rows, c, coefficients)
+    return TransitionQ(value, gradient, curvature, Reference(coefficients), counts, gram, moves)

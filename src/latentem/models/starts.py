@@ -43,8 +43,9 @@ def initial_parameters(
         How the initial responsibilities come about: nearest of the centres that k-means finds from k-means++ seeds
         (standardized columns, on at most 20,000 rows); uniform random numbers; nearest of K random rows; the best of
         eight short EM runs from random starts (Biernacki, Celeux and Govaert 2003); or given for each row (for groups,
-        in the group's first row).  For counts and categories the nearest takes nine tenths and the rest is shared
-        evenly: a probability that hard labels make 0 could never rise again.
+        in the group's first row).  Regressions have no centres, since responses lie apart by their covariates as well:
+        for them all are random numbers unless given.  For counts and categories the nearest takes nine tenths and the
+        rest is shared evenly: a probability that hard labels make 0 could never rise again.
     """
     if not isinstance(init, str) and len(init) != source.n_rows:
         raise ParameterError(f"expected responsibilities for {source.n_rows} rows, got {len(init)}")
@@ -111,6 +112,8 @@ def _assignment(model: LatentVariableModel, pool: Batch, init: Any, rng: np.rand
     if init not in METHODS:
         raise ParameterError(f"init must be one of {', '.join(METHODS)} or an array of responsibilities, got {init!r}")
     points = model.family.points(pool)
+    if points is None:
+        return _assignment(model, pool, "random", rng)
     weights = pool.unit_weights(per_group)
     centre, scale = seeding.standardize(points, weights)
     standard = seeding.to_standard(points, centre, scale)
@@ -168,7 +171,8 @@ class Nearest:
     family: Family[Any, Any] | None = None
 
     def __call__(self, batch: Batch) -> FloatArray:
-        points = unit_points(batch, self.per_group) if self.family is None else self.family.points(batch)
+        found = None if self.family is None else self.family.points(batch)
+        points = unit_points(batch, self.per_group) if found is None else found
         if self.fill is not None:
             points = np.where(np.isnan(points), self.fill, points)
         points = seeding.to_standard(points, self.origin, self.scale)

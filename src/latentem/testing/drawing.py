@@ -29,7 +29,8 @@ def draw(
     states = np.arange(n_units) % n_components
     if not family.per_group:
         given = design(n_units, rng, n_covariates)
-        return replace(given, values=frozen(family.sample_given(params, states, given, rng))), states
+        drawn = frozen(family.sample_given(params, states, given, rng))
+        return replace(given, values=drawn, memo={}), states
     designs = [design(GROUP_LENGTH, rng, n_covariates) for _ in states]
     each = [np.full(GROUP_LENGTH, state) for state in states]
     groups = [

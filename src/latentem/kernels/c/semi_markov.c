@@ -7,8 +7,8 @@
 enum { LANES = 8 };
 
 static const double SMALLEST_SCALE = 1e-140;
-/* What alpha lost to underflow is less than 1e-290 for each pair; while beta stays below this it cannot matter. */
-static const double LARGEST_BACKWARD = 1e250;
+/* What underflow takes is less than 1e-308 before scaling: 1e-168 after it, which beta below this leaves nothing. */
+static const double LARGEST_BACKWARD = 1e140;
 
 typedef struct {
     int64_t n_states, longest; /* K, D */
@@ -206,4 +206,90 @@ EXPORT CLONES int64_t latentem_semi_markov(int64_t n_states, int64_t longest, in
         n_careful += careful[g];
     }
     return n_careful;
+}
+
+/* Work space that `latentem_semi_markov_decode` needs: whole numbers, and doubles. */
+EXPORT int64_t latentem_semi_markov_decode_indices(int64_t n_states, int64_t longest_sequence) {
+    return 2 * n_states * longest_sequence;
+}
+
+EXPORT int64_t latentem_semi_markov_decode_work(int64_t n_states, int64_t longest) {
+    return 2 * n_states * longest + 2 * n_states;
+}
+
+/* The most probable path of one sequence, from logarithms; -1 throughout where none is possible. */
+INLINE double best_path(const Stays *logs, const double *log_density, int64_t stride, int64_t length, int64_t *path,
+                        int64_t *left_after, int64_t *came_from, double *space) {
+    const int64_t K = logs->n_states, D = logs->longest;
+    double *best = space, *next = best + K * D, *leaving = next + K * D;
+    for (int64_t i = 0; i < K * D; i++) best[i] = -INFINITY;
+    for (int64_t k = 0; k < K; k++) best[k * D] = logs->initial[k] + log_density[k * stride];
+    for (int64_t t = 1; t < length; t++) {
+        for (int64_t k = 0; k < K; k++) {
+            const double *own = best + k * D, *end = logs->ending + k * D;
+            double most = -INFINITY;
+            int64_t place = 0;
+            for (int64_t d = 0; d < D; d++)
+                if (own[d] + end[d] > most) {
+                    most = own[d] + end[d];
+                    place = d;
+                }
+            leaving[k] = most;
+            left_after[t * K + k] = place;
+        }
+        for (int64_t k = 0; k < K; k++) {
+            const double density = log_density[k * stride + t], *own = best + k * D, *stay = logs->staying + k * D;
+            double most = -INFINITY, *to = next + k * D;
+            int64_t place = 0;
+            for (int64_t j = 0; j < K; j++)
+                if (leaving[j] + logs->transition[j * K + k] > most) {
+                    most = leaving[j] + logs->transition[j * K + k];
+                    place = j;
+                }
+            came_from[t * K + k] = place;
+            to[0] = most + density;
+            for (int64_t d = 1; d < D; d++) to[d] = own[d - 1] + stay[d - 1] + density;
+        }
+        double *swap = best;
+        best = next;
+        next = swap;
+    }
+    double total = -INFINITY;
+    int64_t last = 0;
+    for (int64_t i = 0; i < K * D; i++)
+        if (best[i] > total) {
+            total = best[i];
+            last = i;
+        }
+    if (!(total > -INFINITY)) {
+        for (int64_t t = 0; t < length; t++) path[t] = -1;
+        return -INFINITY;
+    }
+    int64_t state = last / D, spent = last % D, t = length - 1;
+    for (;;) {
+        for (int64_t i = t - spent; i <= t; i++) path[i] = state;
+        t -= spent;
+        if (t == 0) return total;
+        const int64_t before = came_from[t * K + state];
+        spent = left_after[t * K + before];
+        state = before;
+        t--;
+    }
+}
+
+/* Paths (N,) and log p(x, z) (G,) of all sequences; initial, transition, ending and staying are logarithms here. */
+EXPORT CLONES void latentem_semi_markov_decode(int64_t n_states, int64_t longest, int64_t n_rows, int64_t n_groups,
+                                               const int64_t *offsets, const double *initial,
+                                               const double *transition, const double *ending, const double *staying,
+                                               const double *log_density, int64_t *path, double *log_joint,
+                                               int64_t *indices, double *space) {
+    int64_t longest_sequence = 1;
+    for (int64_t g = 0; g < n_groups; g++)
+        longest_sequence = offsets[g + 1] - offsets[g] > longest_sequence ? offsets[g + 1] - offsets[g] : longest_sequence;
+    const Stays logs = {n_states, longest, initial, transition, ending, staying};
+    for (int64_t g = 0; g < n_groups; g++) {
+        const int64_t start = offsets[g], length = offsets[g + 1] - start;
+        log_joint[g] = best_path(&logs, log_density + start, n_rows, length, path + start, indices,
+                                 indices + n_states * longest_sequence, space);
+    }
 }
