@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
@@ -14,12 +15,14 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._typing import FloatArray
+from ..acceleration import Anderson
 from ..data import ArraySource, Source
 from ..em import Executor, run
 from ..errors import DataError, ParameterError
 from ..families.gaussian import FullGaussian
 from ..families.linear_gaussian import LinearGaussian, LinearGaussianParameters, loadings_given_noise
 from ..fitting import as_acceleration, as_generator, best_of, name_places, opened
+from ..kernels.gaussian import inverse_factors
 from ..kernels.rotations import METHODS, Rotation, rotate
 from ..latents import Categorical, Normal
 from ..latents.categorical import CategoricalParameters
@@ -85,7 +88,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             found = examine(source, rows.n_repeated, 1, variances=True)
             with opened(self.executor) as workers:
                 few = moment_rows(source, workers)
-                self._store(self._fitted(few, q, workers), few, source, found, rows.n_repeated)
+                fitted = replace(self._fitted(few, q, workers), n_rows=source.n_rows)
+            self._store(fitted, few, source, found, rows.n_repeated)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -123,8 +127,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             few = ArraySource(values, weights=weights)
             self.n_features_in_ = p
             with opened(self.executor) as workers:
-                self._store(self._fitted(few, q, workers), few, few, [], round(n_samples))
-                self.result_ = replace(self.result_, n_rows=round(n_samples))
+                fitted = replace(self._fitted(few, q, workers), n_rows=round(n_samples))
+            self._store(fitted, few, few, [], round(n_samples))
         return self
 
     def _source(self, X: Any, sample_weight: Any, *, reset: bool) -> Source:
@@ -200,10 +204,11 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
 
     def _at_the_floor(self, climb: Any, model: LatentVariableModel, result: EMResult) -> EMResult:
         """Try each small uniqueness at its floor, where EM would take for ever to arrive; keep what is better."""
+        family = cast("LinearGaussian", model.family)
+        floors = np.asarray(family.floor)
         for _ in range(3):
             emission = result.parameters.emission
             shares = emission.noise / (emission.noise + np.sum(emission.loadings**2, axis=1))
-            floors = np.asarray(model.family.floor)
             at_floor = emission.noise <= floors * (1 + 1e-6)
             suspects = (shares < SUSPECT) & ~at_floor
             if not suspects.any():
@@ -211,7 +216,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             moved = result
             for j in np.flatnonzero(suspects)[np.argsort(shares[suspects])][:3]:
                 held = np.where(at_floor | (np.arange(len(shares)) == j), floors, np.nan)
-                bound = replace(model, family=replace(model.family, noise=held))
+                bound = replace(model, family=replace(family, noise=held))
                 tried = climb(bound, result.parameters)
                 if tried.objective > moved.objective:
                     moved = tried
@@ -226,7 +231,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     ) -> None:
         p, q = source.n_columns, self._factors(source.n_columns)
         findings = (*found, *_identification(p, q, n, self._noise), *result.findings)
-        self.result_ = name_places(replace(result, n_rows=source.n_rows, findings=findings), source)
+        self.result_ = name_places(replace(result, findings=findings), source)
         emission = result.parameters.emission
         loadings = emission.loadings[:, :q]
         self.mean_ = emission.offset
@@ -304,12 +309,9 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return np.asarray(loadings @ self.rotation_.correlations @ loadings.T + np.diag(self._variances))
 
     def get_precision(self) -> FloatArray:
-        """(p, p): the inverse of `get_covariance`, by way of a q × q matrix (Woodbury)."""
-        check_is_fitted(self)
-        loadings = self.components_.T @ np.linalg.cholesky(self.rotation_.correlations)
-        weighted = loadings / self._variances[:, None]
-        inner = np.eye(loadings.shape[1]) + loadings.T @ weighted
-        return np.asarray(np.diag(1 / self._variances) - weighted @ np.linalg.solve(inner, weighted.T))
+        """(p, p): the inverse of `get_covariance`, from its own factor: a noise variance near zero does it no harm."""
+        whiten = inverse_factors(self.get_covariance()[None])[0]
+        return np.asarray(whiten.T @ whiten)
 
     # -- what it says of rows ------------------------------------------------------------------
 
@@ -321,8 +323,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         X : array-like (n, p)
             Of a row with missing entries what is observed counts.
         method : {"regression", "bartlett"}
-            E[f | x], Thomson's regression scores; or the weighted least squares estimates of f (Bartlett 1937), unbiased
-            given f, which need as many observed columns as there are factors.
+            E[f | x], Thomson's regression scores; or the weighted least squares estimates of f (Bartlett 1937),
+            unbiased given f, which need as many observed columns as there are factors.
         """
         if method not in ("regression", "bartlett"):
             raise ParameterError(f'method must be "regression" or "bartlett", got {method!r}')
@@ -400,10 +402,9 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         start = ModelParameters(CategoricalParameters(np.ones(1)), model.family.start(_pooled(self._rows), 1))
         independent = LatentVariableModel(Normal(1), self._independent(floor))
         with opened(self.executor) as workers:
-            options = {"executor": workers, "acceleration": as_acceleration("anderson"), "tol": 1e-6, "max_iter": 5000}
-            full = run(model, self._rows, start, **options)
-            rough = independent.start(_pooled(self._rows), 1)
-            alone = run(independent, self._rows, rough, **options)
+            climb = partial(run, executor=workers, acceleration=Anderson(), tol=1e-6, max_iter=5000)
+            full = climb(model, self._rows, start)
+            alone = climb(independent, self._rows, independent.start(_pooled(self._rows), 1))
         return factor_fit(
             log_likelihood=self.log_likelihood_,
             saturated=full.log_likelihood,
@@ -476,16 +477,16 @@ def _identification(p: int, q: int, n: int, noise: str) -> list[Finding]:
         found.append(
             Finding(
                 "not-identified",
-                f"{q} factors of {p} columns have {free} free parameters for {p * (p + 1) // 2} moments (df = {df}): many "
-                "loadings and variances fit equally well; use fewer factors",
+                f"{q} factors of {p} columns have {free} free parameters for {p * (p + 1) // 2} moments (df = {df}): "
+                "many loadings and variances fit equally well; use fewer factors",
             )
         )
     if 1 < n <= p:
         found.append(
             Finding(
                 "few-rows",
-                f"there are {n} rows for {p} columns: the sample covariance is singular, and noise variances may run to "
-                "their floors; use more rows or a higher floor",
+                f"there are {n} rows for {p} columns: the sample covariance is singular, and noise variances may run "
+                "to their floors; use more rows or a higher floor",
             )
         )
     return found
