@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .._typing import FloatArray
+from .._typing import Array, FloatArray
 from ..acceleration import Anderson
 from ..data import ArraySource, Source
 from ..em import Executor, run
@@ -29,7 +29,7 @@ from ..latents.categorical import CategoricalParameters
 from ..model import LatentVariableModel, ModelParameters
 from ..models.factor_fit import FactorFit, factor_fit
 from ..models.moment_rows import moment_rows, rows_with_moments
-from ..result import EMResult, Finding, Status
+from ..result import EMResult, Finding, Iteration, Status
 from .findings import examine, tell
 from .gaussian_mixture import column_scales
 from .inputs import read_table, read_weights, require_observed, survey
@@ -37,6 +37,8 @@ from .undoing import unchanged_on_error
 
 # A uniqueness below this may be on its way to zero, where EM slows down without end.
 SUSPECT = 0.1
+# Below this one it surely is, and how many columns are tried there at a time.
+ON_ITS_WAY, TRIED = 1e-3, 3
 
 
 class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -162,7 +164,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _fitted(self, few: Source, q: int, workers: Executor) -> EMResult:
         model, rng = self._model(few, q), as_generator(self.random_state)
 
-        def climb(model: LatentVariableModel, start: ModelParameters) -> EMResult:
+        def climb(model: LatentVariableModel, start: ModelParameters, *watchers: Any) -> EMResult:
             return run(
                 model,
                 few,
@@ -171,15 +173,18 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 acceleration=as_acceleration(self.acceleration),
                 tol=self.tol,
                 max_iter=self.max_iter,
+                callbacks=watchers,
             )
 
         def attempt(number: int) -> EMResult:
-            start = self._start(model, few, q, rng if number else None)
-            result = climb(model, ModelParameters(model.latent.start(), start))
-            return self._at_the_floor(climb, model, result) if q and self._noise == "diagonal" else result
+            emission = self._start(model, few, q, rng if number else None)
+            start = ModelParameters(model.latent.start(), emission)
+            if not q or self._noise != "diagonal":
+                return climb(model, start)
+            return _at_the_floor(climb, model, climb(model, start, partial(_runs_to_floor, model)))
 
-        stops = (Status.INTERRUPTED, Status.STOPPED)
-        return best_of(attempt, self.n_init, 0, lambda result: result, lambda result: result.status in stops)
+        interrupted = Status.INTERRUPTED
+        return best_of(attempt, self.n_init, 0, lambda result: result, lambda result: result.status is interrupted)
 
     def _start(
         self, model: LatentVariableModel, few: Source, q: int, rng: np.random.Generator | None
@@ -201,30 +206,6 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if self._noise == "isotropic":
             noise = np.full(len(noise), noise.mean())
         return replace(rough, noise=noise, loadings=loadings_given_noise(covariance, noise, q))
-
-    def _at_the_floor(self, climb: Any, model: LatentVariableModel, result: EMResult) -> EMResult:
-        """Try each small uniqueness at its floor, where EM would take for ever to arrive; keep what is better."""
-        family = cast("LinearGaussian", model.family)
-        floors = np.asarray(family.floor)
-        for _ in range(3):
-            emission = result.parameters.emission
-            shares = emission.noise / (emission.noise + np.sum(emission.loadings**2, axis=1))
-            at_floor = emission.noise <= floors * (1 + 1e-6)
-            suspects = (shares < SUSPECT) & ~at_floor
-            if not suspects.any():
-                break
-            moved = result
-            for j in np.flatnonzero(suspects)[np.argsort(shares[suspects])][:3]:
-                held = np.where(at_floor | (np.arange(len(shares)) == j), floors, np.nan)
-                bound = replace(model, family=replace(family, noise=held))
-                tried = climb(bound, result.parameters)
-                if tried.objective > moved.objective:
-                    moved = tried
-            if moved is result:
-                break
-            again = climb(model, moved.parameters)
-            result = again if again.objective >= moved.objective else replace(moved, model=model)
-        return result
 
     def _store(
         self, result: EMResult, few: Source, source: Source, found: list[Finding], n: int
@@ -427,6 +408,41 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
+
+
+def _shares(params: ModelParameters) -> FloatArray:
+    """(p,): uniquenesses."""
+    emission = params.emission
+    return np.asarray(emission.noise / (emission.noise + np.sum(emission.loadings**2, axis=1)))
+
+
+def _held(model: LatentVariableModel, params: ModelParameters) -> Array:
+    """(p,) bool: noise variances at their floors."""
+    return np.asarray(params.emission.noise <= np.asarray(cast("LinearGaussian", model.family).floor) * (1 + 1e-6))
+
+
+def _runs_to_floor(model: LatentVariableModel, iteration: Iteration) -> bool:
+    """Whether some uniqueness is on its way to the floor."""
+    params = cast("ModelParameters", iteration.parameters)
+    return bool(np.any((_shares(params) < ON_ITS_WAY) & ~_held(model, params)))
+
+
+def _at_the_floor(climb: Any, model: LatentVariableModel, result: EMResult) -> EMResult:
+    """Try each small uniqueness at its floor, where EM would take for ever to arrive; keep what is better."""
+    family = cast("LinearGaussian", model.family)
+    floors = np.asarray(family.floor)
+    for _ in range(len(floors)):
+        shares, held = _shares(result.parameters), _held(model, result.parameters)
+        suspects = (shares < SUSPECT) & ~held
+        moved = result
+        for j in np.flatnonzero(suspects)[np.argsort(shares[suspects])][:TRIED]:
+            noise = np.where(held | (np.arange(len(shares)) == j), floors, np.nan)
+            tried = climb(replace(model, family=replace(family, noise=noise)), result.parameters)
+            moved = max(moved, tried, key=lambda found: found.objective)
+        if moved is result:
+            break
+        result = climb(model, moved.parameters)
+    return climb(model, result.parameters) if result.status is Status.STOPPED else result
 
 
 def _pooled(source: Source) -> Any:
