@@ -77,7 +77,7 @@ def more_iterations(data: Any) -> None:
         model = em.FactorAnalysis(Q, tol=0.0, max_iter=passes, acceleration=None)
         start = time.process_time()
         model.fit(data)
-        print(f"at most {passes} passes over the moments: {time.process_time() - start:.3f} s of processor time")
+        print(f"{model.n_iter_} passes over the moments: {time.process_time() - start:.3f} s of processor time")
 
 
 if __name__ == "__main__":

@@ -232,14 +232,15 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         emission = result.parameters.emission
         loadings = emission.loadings[:, :q]
         self.mean_ = emission.offset
-        self.rotation_ = self._rotated(loadings, emission.noise)
+        rotated = self._rotated(loadings, emission.noise)
         self._parameters = result.parameters
-        self.components_ = self.rotation_.loadings.T
+        self.components_ = rotated.loadings.T
+        self.rotation_matrix_, self.factor_correlations_ = rotated.transform, rotated.correlations
         self.noise_variance_ = emission.noise
         self.loglike_ = [objective for _, objective in result.history]
         self.n_iter_ = max(1, len(self.loglike_) - 1)
         self.converged_ = result.converged
-        self._rows = few
+        self._moments = _table(few) if few is not source or few.n_rows <= p + 1 else None
         tell(self.result_)
         if not result.converged:
             warnings.warn(f"{type(self).__name__} did not converge; {result.status.value}", ConvergenceWarning,
@@ -272,12 +273,6 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return np.asarray(self.components_.T)
 
     @property
-    def factor_correlations_(self) -> FloatArray:
-        """(q, q): Φ, the identity unless the rotation is oblique."""
-        check_is_fitted(self)
-        return self.rotation_.correlations
-
-    @property
     def communalities_(self) -> FloatArray:
         """(p,): the share of each column's variance that the factors explain."""
         covariance = self.get_covariance()
@@ -303,7 +298,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """(p, p): Λ Φ Λᵀ + Ψ."""
         check_is_fitted(self)
         loadings = self.components_.T
-        return np.asarray(loadings @ self.rotation_.correlations @ loadings.T + np.diag(self._variances))
+        return np.asarray(loadings @ self.factor_correlations_ @ loadings.T + np.diag(self._variances))
 
     def get_precision(self) -> FloatArray:
         """(p, p): the inverse of `get_covariance`, from its own factor: a noise variance near zero does it no harm."""
@@ -331,7 +326,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             rows = slice(batch.first_row, batch.first_row + len(batch))
             if method == "regression":
                 mean = self.result_.model.infer(self._parameters, batch)[0].moments[0]
-                scores[rows] = mean[:, :q] @ self.rotation_.transform
+                scores[rows] = mean[:, :q] @ self.rotation_matrix_
             else:
                 scores[rows] = self._bartlett(batch.values, batch.first_row)
         return scores
@@ -390,28 +385,42 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """-2 ℓ + `n_parameters_` × log n with n the sum of the weights (Schwarz 1978); smaller is better."""
         return -2 * self.log_likelihood_ + self.n_parameters_ * float(np.log(self.result_.expectation.weight))
 
-    def fit_measures(self) -> FactorFit:
-        """χ², RMSEA, CFI, TLI and SRMR of the fitted data; where entries are missing, against a full normal by EM."""
+    def fit_measures(self, X: Any = None, sample_weight: Any = None) -> FactorFit:
+        """χ², RMSEA, CFI, TLI and SRMR of the fitted data; where entries are missing, against a full normal by EM.
+
+        Parameters
+        ----------
+        X, sample_weight
+            The data of the fit, needed only where rows have so many patterns of missing entries that no moments stand
+            for them.
+        """
         check_is_fitted(self)
-        p, n = self.n_features_in_, float(self.result_.expectation.weight)
-        floor = tuple(1e-12 * column_scales(self._rows) ** 2)
+        rows = self._rows_again(X, sample_weight)
+        p, floor = self.n_features_in_, tuple(1e-12 * column_scales(rows) ** 2)
         model = LatentVariableModel(Categorical(1), FullGaussian(floor=floor))
-        start = ModelParameters(CategoricalParameters(np.ones(1)), model.family.start(_pooled(self._rows), 1))
+        start = ModelParameters(CategoricalParameters(np.ones(1)), model.family.start(_pooled(rows), 1))
         independent = LatentVariableModel(Normal(1), self._independent(floor))
         with opened(self.executor) as workers:
             climb = partial(run, executor=workers, acceleration=Anderson(), tol=1e-6, max_iter=5000)
-            full = climb(model, self._rows, start)
-            alone = climb(independent, self._rows, independent.start(_pooled(self._rows), 1))
+            full = climb(model, rows, start)
+            alone = climb(independent, rows, independent.start(_pooled(rows), 1))
         return factor_fit(
             log_likelihood=self.log_likelihood_,
             saturated=full.log_likelihood,
             independent=alone.log_likelihood,
             observed=full.parameters.emission.covariances[0],
             implied=self.get_covariance(),
-            n=n,
+            n=float(self.result_.expectation.weight),
             n_parameters=self.n_parameters_ - p,
             n_factors=len(self.components_),
         )
+
+    def _rows_again(self, X: Any, sample_weight: Any) -> Source:
+        if self._moments is not None:
+            return ArraySource(self._moments[0], weights=self._moments[1])
+        if X is None:
+            raise DataError("no moments stand for these data, whose missing entries vary from row to row: give X again")
+        return self._source(X, sample_weight, reset=False)
 
     def _independent(self, floor: tuple[float, ...]) -> LinearGaussian:
         return LinearGaussian("diagonal", loadings=np.zeros((len(floor), 1)), floor=floor)
@@ -471,6 +480,15 @@ def _is_singular(covariance: FloatArray) -> bool:
     except np.linalg.LinAlgError:
         return True
     return bool(np.min(np.diagonal(factor)) ** 2 < SINGULAR)
+
+
+def _table(source: Source) -> tuple[FloatArray, FloatArray]:
+    """All rows and their weights."""
+    batches = list(source)
+    return (
+        np.concatenate([batch.values for batch in batches]),
+        np.concatenate([batch.unit_weights(per_group=False) for batch in batches]),
+    )
 
 
 def _pooled(source: Source) -> Any:
