@@ -39,7 +39,7 @@ class Anderson(Acceleration):
 
     memory: int = 12
     period: int = 4
-    ridge: float = 1e-13
+    ridge: float = 1e-10
 
     def init(self, theta: FloatArray) -> AndersonState:
         return AndersonState(np.empty((0, len(theta))), np.empty((0, len(theta))))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import replace
+from functools import partial
 from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
@@ -13,27 +14,37 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .._typing import FloatArray
+from .._typing import Array, FloatArray
+from ..acceleration import Anderson
 from ..data import ArraySource, Source
 from ..em import Executor, run
 from ..errors import DataError, ParameterError
 from ..families.gaussian import FullGaussian
 from ..families.linear_gaussian import LinearGaussian, LinearGaussianParameters, loadings_given_noise
 from ..fitting import as_acceleration, as_generator, best_of, name_places, opened
+from ..kernels.gaussian import inverse_factors
 from ..kernels.rotations import METHODS, Rotation, rotate
 from ..latents import Categorical, Normal
 from ..latents.categorical import CategoricalParameters
 from ..model import LatentVariableModel, ModelParameters
 from ..models.factor_fit import FactorFit, factor_fit
 from ..models.moment_rows import moment_rows, rows_with_moments
-from ..result import EMResult, Finding, Status
+from ..models.starts import draw_pool
+from ..result import EMResult, Finding, Iteration, Status
 from .findings import examine, tell
 from .gaussian_mixture import column_scales
 from .inputs import read_table, read_weights, require_observed, survey
 from .undoing import unchanged_on_error
 
-# A uniqueness below this may be on its way to zero, where EM slows down without end.
-SUSPECT = 0.1
+# A uniqueness below the first may be on its way to zero, where EM slows down without end; where EM did not converge,
+# one below the second; below the third it surely is.
+SUSPECT, SUSPECT_IF_SLOW, ON_ITS_WAY = 1e-2, 0.1, 1e-3
+# Rows in a chunk: a few compiled calls each, which make no products of columns but their sum.
+CHUNK_ROWS = 2016
+# How many columns are tried at their floors at a time.
+TRIED = 3
+# Share of a column's variance that the others leave, below which columns may be equal or constant.
+SINGULAR = 1e-9
 
 
 class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -82,10 +93,13 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             q = self._factors(source.n_columns)
             rows = survey(source, 1)
             require_observed(source)
-            found = examine(source, rows.n_repeated, 1, variances=True)
             with opened(self.executor) as workers:
                 few = moment_rows(source, workers)
-                self._store(self._fitted(few, q, workers), few, source, found, rows.n_repeated)
+                pool = _pooled(few)
+                singular = source.missing or _is_singular(_covariance(pool, np.average(pool.values, 0, pool.weights)))
+                found = examine(source, rows.n_repeated, 1, variances=singular)
+                fitted = replace(self._fitted(few, q, workers), n_rows=source.n_rows)
+            self._store(fitted, few, source, found, rows.n_repeated)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -123,8 +137,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             few = ArraySource(values, weights=weights)
             self.n_features_in_ = p
             with opened(self.executor) as workers:
-                self._store(self._fitted(few, q, workers), few, few, [], round(n_samples))
-                self.result_ = replace(self.result_, n_rows=round(n_samples))
+                fitted = replace(self._fitted(few, q, workers), n_rows=round(n_samples))
+            self._store(fitted, few, few, [], round(n_samples))
         return self
 
     def _source(self, X: Any, sample_weight: Any, *, reset: bool) -> Source:
@@ -136,7 +150,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             return X
         table = read_table(self, X, reset=reset)
         names = getattr(self, "feature_names_in_", None)
-        return ArraySource(table, weights=read_weights(sample_weight, table.shape[0]), names=names)
+        weights = read_weights(sample_weight, table.shape[0])
+        return ArraySource(table, weights=weights, names=names, chunk_rows=CHUNK_ROWS)
 
     def _factors(self, p: int) -> int:
         q = p if self.n_components is None else int(self.n_components)
@@ -158,7 +173,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _fitted(self, few: Source, q: int, workers: Executor) -> EMResult:
         model, rng = self._model(few, q), as_generator(self.random_state)
 
-        def climb(model: LatentVariableModel, start: ModelParameters) -> EMResult:
+        def climb(model: LatentVariableModel, start: ModelParameters, *watchers: Any) -> EMResult:
             return run(
                 model,
                 few,
@@ -167,77 +182,65 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
                 acceleration=as_acceleration(self.acceleration),
                 tol=self.tol,
                 max_iter=self.max_iter,
+                callbacks=watchers,
             )
 
         def attempt(number: int) -> EMResult:
-            start = self._start(model, few, q, rng if number else None)
-            result = climb(model, ModelParameters(model.latent.start(), start))
-            return self._at_the_floor(climb, model, result) if q and self._noise == "diagonal" else result
+            emission = self._start(model, few, q, rng if number else None)
+            start = ModelParameters(model.latent.start(), emission)
+            if not q or self._noise != "diagonal":
+                return climb(model, start)
+            return _at_the_floor(climb, model, climb(model, start, partial(_runs_to_floor, model)))
 
-        stops = (Status.INTERRUPTED, Status.STOPPED)
-        return best_of(attempt, self.n_init, 0, lambda result: result, lambda result: result.status in stops)
+        interrupted = Status.INTERRUPTED
+        return best_of(attempt, self.n_init, 0, lambda result: result, lambda result: result.status is interrupted)
 
     def _start(
         self, model: LatentVariableModel, few: Source, q: int, rng: np.random.Generator | None
     ) -> LinearGaussianParameters:
-        """From principal axes; from the user's noise variances; or from random ones, each with its best loadings."""
-        pool = next(iter(few)) if len(few.chunks) == 1 else _pooled(few)
+        """From the user's noise variances, random ones, or those of Jöreskog (1967), each with its best loadings.
+
+        Jöreskog's are (1 - q / 2p) / (S⁻¹)ᵢᵢ; principal axes serve where S is singular or entries are missing.
+        """
+        pool = _pooled(few)
         rough: LinearGaussianParameters = model.family.start(pool, max(q, 1))
-        given = getattr(self, "noise_variance_init", None)
-        if not q or (rng is None and given is None and self._noise == "diagonal"):
+        if not q:
             return rough
+        given = getattr(self, "noise_variance_init", None)
         covariance = _covariance(pool, rough.offset)
         variances = np.diagonal(covariance)
         if rng is not None:
             noise = np.maximum(variances, rough.noise) * rng.uniform(0.05, 0.95, size=len(variances))
         elif given is not None:
             noise = np.maximum(_checked_variances(given, len(variances)), 1e-12 * rough.noise)
-        else:
+        elif self._noise == "isotropic":
             noise = np.full(len(variances), _left_over(covariance, q))
+        elif pool.missing or _is_singular(covariance):
+            return rough
+        else:
+            noise = (1 - 0.5 * q / len(covariance)) / np.diagonal(np.linalg.inv(covariance))
         if self._noise == "isotropic":
             noise = np.full(len(noise), noise.mean())
         return replace(rough, noise=noise, loadings=loadings_given_noise(covariance, noise, q))
-
-    def _at_the_floor(self, climb: Any, model: LatentVariableModel, result: EMResult) -> EMResult:
-        """Try each small uniqueness at its floor, where EM would take for ever to arrive; keep what is better."""
-        for _ in range(3):
-            emission = result.parameters.emission
-            shares = emission.noise / (emission.noise + np.sum(emission.loadings**2, axis=1))
-            floors = np.asarray(model.family.floor)
-            at_floor = emission.noise <= floors * (1 + 1e-6)
-            suspects = (shares < SUSPECT) & ~at_floor
-            if not suspects.any():
-                break
-            moved = result
-            for j in np.flatnonzero(suspects)[np.argsort(shares[suspects])][:3]:
-                held = np.where(at_floor | (np.arange(len(shares)) == j), floors, np.nan)
-                bound = replace(model, family=replace(model.family, noise=held))
-                tried = climb(bound, result.parameters)
-                if tried.objective > moved.objective:
-                    moved = tried
-            if moved is result:
-                break
-            again = climb(model, moved.parameters)
-            result = again if again.objective >= moved.objective else replace(moved, model=model)
-        return result
 
     def _store(
         self, result: EMResult, few: Source, source: Source, found: list[Finding], n: int
     ) -> None:
         p, q = source.n_columns, self._factors(source.n_columns)
         findings = (*found, *_identification(p, q, n, self._noise), *result.findings)
-        self.result_ = name_places(replace(result, n_rows=source.n_rows, findings=findings), source)
+        self.result_ = name_places(replace(result, findings=findings), source)
         emission = result.parameters.emission
         loadings = emission.loadings[:, :q]
         self.mean_ = emission.offset
-        self.rotation_ = self._rotated(loadings, emission.noise)
+        rotated = self._rotated(loadings, emission.noise)
         self._parameters = result.parameters
-        self.components_ = self.rotation_.loadings.T
+        self.components_ = rotated.loadings.T
+        self.rotation_matrix_, self.factor_correlations_ = rotated.transform, rotated.correlations
         self.noise_variance_ = emission.noise
         self.loglike_ = [objective for _, objective in result.history]
         self.n_iter_ = max(1, len(self.loglike_) - 1)
         self.converged_ = result.converged
-        self._rows = few
+        self._moments = _table(few) if few is not source or few.n_rows <= p + 1 else None
         tell(self.result_)
         if not result.converged:
             warnings.warn(f"{type(self).__name__} did not converge; {result.status.value}", ConvergenceWarning,
@@ -270,12 +273,6 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return np.asarray(self.components_.T)
 
     @property
-    def factor_correlations_(self) -> FloatArray:
-        """(q, q): Φ, the identity unless the rotation is oblique."""
-        check_is_fitted(self)
-        return self.rotation_.correlations
-
-    @property
     def communalities_(self) -> FloatArray:
         """(p,): the share of each column's variance that the factors explain."""
         covariance = self.get_covariance()
@@ -301,15 +298,12 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """(p, p): Λ Φ Λᵀ + Ψ."""
         check_is_fitted(self)
         loadings = self.components_.T
-        return np.asarray(loadings @ self.rotation_.correlations @ loadings.T + np.diag(self._variances))
+        return np.asarray(loadings @ self.factor_correlations_ @ loadings.T + np.diag(self._variances))
 
     def get_precision(self) -> FloatArray:
-        """(p, p): the inverse of `get_covariance`, by way of a q × q matrix (Woodbury)."""
-        check_is_fitted(self)
-        loadings = self.components_.T @ np.linalg.cholesky(self.rotation_.correlations)
-        weighted = loadings / self._variances[:, None]
-        inner = np.eye(loadings.shape[1]) + loadings.T @ weighted
-        return np.asarray(np.diag(1 / self._variances) - weighted @ np.linalg.solve(inner, weighted.T))
+        """(p, p): the inverse of `get_covariance`, from its own factor: a noise variance near zero does it no harm."""
+        whiten = inverse_factors(self.get_covariance()[None])[0]
+        return np.asarray(whiten.T @ whiten)
 
     # -- what it says of rows ------------------------------------------------------------------
 
@@ -321,8 +315,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         X : array-like (n, p)
             Of a row with missing entries what is observed counts.
         method : {"regression", "bartlett"}
-            E[f | x], Thomson's regression scores; or the weighted least squares estimates of f (Bartlett 1937), unbiased
-            given f, which need as many observed columns as there are factors.
+            E[f | x], Thomson's regression scores; or the weighted least squares estimates of f (Bartlett 1937),
+            unbiased given f, which need as many observed columns as there are factors.
         """
         if method not in ("regression", "bartlett"):
             raise ParameterError(f'method must be "regression" or "bartlett", got {method!r}')
@@ -332,7 +326,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             rows = slice(batch.first_row, batch.first_row + len(batch))
             if method == "regression":
                 mean = self.result_.model.infer(self._parameters, batch)[0].moments[0]
-                scores[rows] = mean[:, :q] @ self.rotation_.transform
+                scores[rows] = mean[:, :q] @ self.rotation_matrix_
             else:
                 scores[rows] = self._bartlett(batch.values, batch.first_row)
         return scores
@@ -391,29 +385,42 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """-2 ℓ + `n_parameters_` × log n with n the sum of the weights (Schwarz 1978); smaller is better."""
         return -2 * self.log_likelihood_ + self.n_parameters_ * float(np.log(self.result_.expectation.weight))
 
-    def fit_measures(self) -> FactorFit:
-        """χ², RMSEA, CFI, TLI and SRMR of the fitted data; where entries are missing, against a full normal by EM."""
+    def fit_measures(self, X: Any = None, sample_weight: Any = None) -> FactorFit:
+        """χ², RMSEA, CFI, TLI and SRMR of the fitted data; where entries are missing, against a full normal by EM.
+
+        Parameters
+        ----------
+        X, sample_weight
+            The data of the fit, needed only where rows have so many patterns of missing entries that no moments stand
+            for them.
+        """
         check_is_fitted(self)
-        p, n = self.n_features_in_, float(self.result_.expectation.weight)
-        floor = tuple(1e-12 * column_scales(self._rows) ** 2)
+        rows = self._rows_again(X, sample_weight)
+        p, floor = self.n_features_in_, tuple(1e-12 * column_scales(rows) ** 2)
         model = LatentVariableModel(Categorical(1), FullGaussian(floor=floor))
-        start = ModelParameters(CategoricalParameters(np.ones(1)), model.family.start(_pooled(self._rows), 1))
+        start = ModelParameters(CategoricalParameters(np.ones(1)), model.family.start(_pooled(rows), 1))
         independent = LatentVariableModel(Normal(1), self._independent(floor))
         with opened(self.executor) as workers:
-            options = {"executor": workers, "acceleration": as_acceleration("anderson"), "tol": 1e-6, "max_iter": 5000}
-            full = run(model, self._rows, start, **options)
-            rough = independent.start(_pooled(self._rows), 1)
-            alone = run(independent, self._rows, rough, **options)
+            climb = partial(run, executor=workers, acceleration=Anderson(), tol=1e-6, max_iter=5000)
+            full = climb(model, rows, start)
+            alone = climb(independent, rows, independent.start(_pooled(rows), 1))
         return factor_fit(
             log_likelihood=self.log_likelihood_,
             saturated=full.log_likelihood,
             independent=alone.log_likelihood,
             observed=full.parameters.emission.covariances[0],
             implied=self.get_covariance(),
-            n=n,
+            n=float(self.result_.expectation.weight),
             n_parameters=self.n_parameters_ - p,
             n_factors=len(self.components_),
         )
+
+    def _rows_again(self, X: Any, sample_weight: Any) -> Source:
+        if self._moments is not None:
+            return ArraySource(self._moments[0], weights=self._moments[1])
+        if X is None:
+            raise DataError("no moments stand for these data, whose missing entries vary from row to row: give X again")
+        return self._source(X, sample_weight, reset=False)
 
     def _independent(self, floor: tuple[float, ...]) -> LinearGaussian:
         return LinearGaussian("diagonal", loadings=np.zeros((len(floor), 1)), floor=floor)
@@ -428,10 +435,66 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return tags
 
 
+def _shares(params: ModelParameters) -> FloatArray:
+    """(p,): uniquenesses."""
+    emission = params.emission
+    return np.asarray(emission.noise / (emission.noise + np.sum(emission.loadings**2, axis=1)))
+
+
+def _held(model: LatentVariableModel, params: ModelParameters) -> Array:
+    """(p,) bool: noise variances at their floors."""
+    return np.asarray(params.emission.noise <= np.asarray(cast("LinearGaussian", model.family).floor) * (1 + 1e-6))
+
+
+def _runs_to_floor(model: LatentVariableModel, iteration: Iteration) -> bool:
+    """Whether some uniqueness is on its way to the floor."""
+    params = cast("ModelParameters", iteration.parameters)
+    return bool(np.any((_shares(params) < ON_ITS_WAY) & ~_held(model, params)))
+
+
+def _at_the_floor(climb: Any, model: LatentVariableModel, result: EMResult) -> EMResult:
+    """Try each small uniqueness at its floor, where EM would take for ever to arrive; keep what is better."""
+    family = cast("LinearGaussian", model.family)
+    floors = np.asarray(family.floor)
+    for _ in range(len(floors)):
+        shares, held = _shares(result.parameters), _held(model, result.parameters)
+        suspects = (shares < (SUSPECT if result.converged else SUSPECT_IF_SLOW)) & ~held
+        moved = result
+        for j in np.flatnonzero(suspects)[np.argsort(shares[suspects])][:TRIED]:
+            noise = np.where(held | (np.arange(len(shares)) == j), floors, np.nan)
+            tried = climb(replace(model, family=replace(family, noise=noise)), result.parameters)
+            moved = max(moved, tried, key=lambda found: found.objective)
+        if moved is result:
+            break
+        result = climb(model, moved.parameters)
+    return climb(model, result.parameters) if result.status is Status.STOPPED else result
+
+
+def _is_singular(covariance: FloatArray) -> bool:
+    """Whether columns may be constant or equal: no variance, or correlations that have lost a direction."""
+    scale = np.sqrt(np.diagonal(covariance))
+    if not np.all(scale > 0):
+        return True
+    try:
+        factor = np.linalg.cholesky(covariance / np.outer(scale, scale))
+    except np.linalg.LinAlgError:
+        return True
+    return bool(np.min(np.diagonal(factor)) ** 2 < SINGULAR)
+
+
+def _table(source: Source) -> tuple[FloatArray, FloatArray]:
+    """All rows and their weights."""
+    batches = list(source)
+    return (
+        np.concatenate([batch.values for batch in batches]),
+        np.concatenate([batch.unit_weights(per_group=False) for batch in batches]),
+    )
+
+
 def _pooled(source: Source) -> Any:
     """All rows as one batch."""
-    from ..models.starts import draw_pool
-
+    if len(source.chunks) == 1:
+        return source.read(source.chunks[0])
     return draw_pool(source, np.random.default_rng(0), source.n_rows)
 
 
@@ -476,16 +539,16 @@ def _identification(p: int, q: int, n: int, noise: str) -> list[Finding]:
         found.append(
             Finding(
                 "not-identified",
-                f"{q} factors of {p} columns have {free} free parameters for {p * (p + 1) // 2} moments (df = {df}): many "
-                "loadings and variances fit equally well; use fewer factors",
+                f"{q} factors of {p} columns have {free} free parameters for {p * (p + 1) // 2} moments (df = {df}): "
+                "many loadings and variances fit equally well; use fewer factors",
             )
         )
     if 1 < n <= p:
         found.append(
             Finding(
                 "few-rows",
-                f"there are {n} rows for {p} columns: the sample covariance is singular, and noise variances may run to "
-                "their floors; use more rows or a higher floor",
+                f"there are {n} rows for {p} columns: the sample covariance is singular, and noise variances may run "
+                "to their floors; use more rows or a higher floor",
             )
         )
     return found

@@ -1,9 +1,9 @@
 """Rotations of loadings towards simple structure: varimax, quartimax, promax, oblimin.
 
-Loadings A (p, q) of uncorrelated factors z become Λ = A (Tᵀ)⁻¹ of factors f = Tᵀ z with correlations Φ = TᵀT, whose diagonal
-is 1; then Λ Φ Λᵀ = A Aᵀ.  Orthogonal rotations have Φ = I.  The criteria are minimized by projected gradients: Jennrich
-(2001, Psychometrika 66) for orthogonal T, Jennrich (2002, Psychometrika 67) for oblique ones; Bernaards and Jennrich (2005)
-collect both.
+Loadings A (p, q) of uncorrelated factors z become Λ = A (Tᵀ)⁻¹ of factors f = Tᵀ z with correlations Φ = TᵀT, whose
+diagonal is 1; then Λ Φ Λᵀ = A Aᵀ.  Orthogonal rotations have Φ = I.  The criteria are minimized by projected gradients:
+Jennrich (2001, Psychometrika 66) for orthogonal T, Jennrich (2002, Psychometrika 67) for oblique ones; Bernaards and
+Jennrich (2005) collect both.
 """
 
 from __future__ import annotations
@@ -72,14 +72,14 @@ def quartimax(loadings: FloatArray) -> tuple[float, FloatArray]:
 
 
 def oblimin(loadings: FloatArray) -> tuple[float, FloatArray]:
-    """¼ Σ over pairs of factors j ≠ k of Σᵢ λ²ᵢⱼ λ²ᵢₖ, and its gradient: direct quartimin (Jennrich and Sampson 1966)."""
+    """¼ Σ over factors j ≠ k of Σᵢ λ²ᵢⱼ λ²ᵢₖ, and its gradient: direct quartimin (Jennrich and Sampson 1966)."""
     squares = loadings**2
     others = squares.sum(axis=1, keepdims=True) - squares
     return 0.25 * float(np.sum(squares * others)), loadings * others
 
 
 def _orthogonally(criterion: Criterion) -> Callable[[FloatArray], FloatArray]:
-    """T orthogonal that minimizes a criterion of A T, by steps along the gradient, projected by a polar decomposition."""
+    """T orthogonal that minimizes a criterion of A T, by gradient steps that a polar decomposition brings back."""
 
     def minimized(loadings: FloatArray) -> FloatArray:
         rotation = np.eye(loadings.shape[1])
@@ -142,7 +142,7 @@ def _obliquely(criterion: Criterion) -> Callable[[FloatArray], FloatArray]:
 
 
 def _promax(loadings: FloatArray) -> FloatArray:
-    """Regression of the varimax loadings, to the power 4 with their signs, on themselves (Hendrickson and White 1964)."""
+    """Varimax loadings to the power 4, signs kept, regressed on themselves (Hendrickson and White 1964)."""
     first = _orthogonally(varimax)(loadings)
     simple = loadings @ first
     target = simple * np.abs(simple) ** (POWER - 1)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from scipy.stats import multivariate_normal
@@ -22,10 +24,10 @@ from .parameters import check_parameters
 def check_normal_model(model: LatentVariableModel, params: ModelParameters, batch: Batch) -> None:
     """Independent rows, each with a vector z of its own, against dense Gaussian algebra; EM's laws; samples.
 
-    Posterior moments and expected statistics are those of the joint normal distribution of (x, z) given what is observed
-    of x; the log-likelihood is SciPy's multivariate normal density; the score is the gradient of the log-likelihood
-    (Fisher) and vanishes at an M-step; statistics add; a weight of 2 is the row twice; an EM step does not lower the
-    objective; the mean score of own samples is zero.
+    Posterior moments and expected statistics are those of the joint normal distribution of (x, z) given what is
+    observed of x; the log-likelihood is SciPy's multivariate normal density; the score is the gradient of the
+    log-likelihood (Fisher) and vanishes at an M-step; statistics add; a weight of 2 is the row twice; an EM step does
+    not lower the objective; the mean score of own samples is zero.
 
     Parameters
     ----------
@@ -53,7 +55,7 @@ def check_normal_model(model: LatentVariableModel, params: ModelParameters, batc
         f"{name}: the log-likelihood falls at an EM step, from {expectation.log_likelihood!r} to {after!r}",
     )
     if batch.covariates is None:
-        _law_samples_have_the_score(model, params, batch, name)
+        _law_samples_have_the_score(model, params, name)
 
 
 def _law_dense(
@@ -133,12 +135,15 @@ def _law_m_step(model: LatentVariableModel, params: ModelParameters, expectation
         score = part.score(own, updated)
         bound = 1e-8 * (1 + expectation.magnitude)
         close(score, 0 * score, bound, f"{name}: the score of Q vanishes at an M-step")
-        numeric = gradient(lambda v, part=part, own=own, now=now: part.expected_log_density(own, now.unflatten(v)),
-                           now.flatten())
+        numeric = gradient(partial(_q, part, own, now), now.flatten())
         close(part.score(own, now), numeric, bound * 100, f"{name}: the score is the gradient of Q")
         nothing = part.maximize(own * 0.0, now)
         for label, value in nothing.arrays().items():
             close(value, now.arrays()[label], 0.0, f"{name}: without data {label} stays as it was")
+
+
+def _q(part: Any, statistics: Any, template: Any, vector: FloatArray) -> float:
+    return float(part.expected_log_density(statistics, template.unflatten(vector)))
 
 
 def _law_sums(
@@ -159,9 +164,7 @@ def _law_sums(
     close(expectation.log_likelihood, added.log_likelihood, 1e-12 * (1 + expectation.magnitude), law)
 
 
-def _law_samples_have_the_score(
-    model: LatentVariableModel, params: ModelParameters, batch: Batch, name: str
-) -> None:
+def _law_samples_have_the_score(model: LatentVariableModel, params: ModelParameters, name: str) -> None:
     """E[∇ log p(x; θ)] = 0 at the θ that x was drawn from."""
     rng, scores = np.random.default_rng(3), []
     for _ in range(40):
