@@ -107,7 +107,7 @@ class Path:
         Of the numbers; over flat directions it is the integral.
     status : (G,) int
         0, or UNDETERMINED: the sequence leaves a flat direction open; or IMPOSSIBLE: an exact observation disagrees.
-        Nothing else of such a sequence is defined.
+        Whatever else is there of such a sequence is 0.
     smoothed : Smoothed or None
     """
 
@@ -129,7 +129,23 @@ def run(dynamics: Dynamics, numbers: Numbers, offsets: Array, *, smooth: bool) -
         reference(dynamics, numbers, offsets, path)
     else:
         _run_compiled(compiled, dynamics, numbers, offsets, path)
+    for g in np.flatnonzero(path.status):
+        _blank(path, int(offsets[g]), int(offsets[g + 1]))
     return path
+
+
+def _blank(path: Path, start: int, stop: int) -> None:
+    """Zeros for a sequence that failed, so that nothing reads what was never written."""
+    rows = slice(start, stop)
+    parts = [path] if path.smoothed is None else [path, path.smoothed]
+    for part in parts:
+        for item in fields(part):
+            array = getattr(part, item.name)
+            if isinstance(array, np.ndarray) and len(array) == len(path.record) and array.dtype == float:
+                array[rows] = 0.0
+    path.record[rows] = np.arange(start, stop)
+    if path.smoothed is not None:
+        path.smoothed.kept[rows] = np.arange(start, stop)
 
 
 def _empty(n: int, q: int, n_groups: int, smooth: bool) -> Path:

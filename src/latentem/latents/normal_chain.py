@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,13 @@ from ..data import Batch
 from ..densities import Form, LinearGaussianDensity
 from ..errors import DataError, ParameterError
 from ..kernels import kalman
-from ..kernels.cholesky import log_cholesky_score
-from ..kernels.gaussian import inverse_factors, keep_definite
+from ..kernels.gaussian import keep_definite
 from ..kernels.linear_regression import Freedom, expected_log_normal, is_plain, maximize, precision
 from ..kernels.observations import as_numbers
 from ..model import Latent, Posterior
 from ..patterns import HELD, Pattern
 from .chain_parameters import ChainLayout, NormalChainParameters, NormalChainStatistics
-from .chain_start import STARTS, Start, ascend, root_of
+from .chain_start import STARTS, Start, ascend, root_of, stationary_slopes
 from .normal import presence_of
 
 STRUCTURES = ("full", "diagonal", "isotropic")
@@ -180,9 +180,11 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
 
     def _check_still_rows(self) -> None:
         """A coordinate without noise follows from its row of A and b, which EM cannot move."""
-        if isinstance(self.noise, _Series) or isinstance(self.transition, _Series):
-            return
         params = self.start()
+        if isinstance(self.noise, _Series) and np.any(params.groups.coefficients >= 0):
+            raise ParameterError("noise is known for each row; transition, shift and inputs must then be numbers too")
+        if isinstance(self.transition, _Series):
+            return
         still = np.setdiff1d(np.arange(self.size), params.groups.moving)
         free = np.flatnonzero((params.groups.coefficients[still] >= 0).any(axis=1))
         if len(free):
@@ -290,7 +292,8 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
             moved = self._with_start(statistics, moved)
         if "stationary" not in self.initial:
             return moved
-        return ascend(lambda other: self.expected_log_density(statistics, other), params, moved)
+        objective, slope = partial(self.expected_log_density, statistics), partial(self.score, statistics)
+        return ascend(objective, slope, params, moved)
 
     def _moved(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> NormalChainParameters:
         """A, b, B and Q from the transitions alone."""
@@ -330,7 +333,7 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
 
     def expected_log_density(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> float:
         if isinstance(self.noise, _Series):
-            return 0.0  # known, like all the chain then: a constant
+            return self._start_density(statistics, params)  # the rest of the chain is known then
         change = params.coefficients - statistics.about()[0]
         scatter = statistics.moments(params.noise.ndim == 1).scatter(change)
         noise, moving = params.noise, params.groups.moving
@@ -351,28 +354,39 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         return expected_log_normal(scatter, float(statistics.first_count), start.covariance[block])
 
     def score(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> FloatArray:
-        if "stationary" in self.initial:
-            return super().score(statistics, params)
         groups, moving = params.groups, params.groups.moving
         moved = statistics.shift(params.reference)
-        slope, first = np.zeros_like(moved.cross), []
-        if params.noise.ndim == 1:
-            inverse = np.divide(1.0, params.noise, out=np.zeros(self.size), where=params.noise > 0)
-            slope = inverse[:, None] * moved.cross
-        else:
-            slope[moving] = precision(params.noise[np.ix_(moving, moving)])[0] @ moved.cross[moving]
-        if groups.noise is None:
+        slope, by_noise = np.zeros_like(moved.cross), np.zeros((self.size, self.size))
+        if len(moving):
             block = np.ix_(moving, moving)
-            second = _covariance_score(params.noise[block], moved.square[block], moved.count)
+            inverse = precision(params.noise_matrix[block])[0]
+            slope[moving] = inverse @ moved.cross[moving]
+            by_noise[block] = 0.5 * (inverse @ moved.square[block] @ inverse - moved.count * inverse)
+        if "stationary" in self.initial:
+            by_transition, by_shift, by_start = self._start_slopes(moved, params)
+            slope[:, 1 + self.n_inputs :] += by_transition
+            slope[:, 0] += by_shift
+            by_noise += by_start
+        parts = [_summed(groups.coefficients, slope)]
+        if groups.noise is None:
+            parts.append(_in_log_cholesky(params.noise[block], by_noise[block]))
         elif params.noise.ndim == 1:
-            second = _summed(groups.noise, 0.5 * (np.diagonal(moved.square) * inverse - moved.count))
-        else:
-            second = np.empty(0)
+            parts.append(_summed(groups.noise, np.diagonal(by_noise) * params.noise))
         if "mean" in groups.initial:
-            first.append(precision(params.initial_covariance)[0] @ moved.first)
+            parts.append(precision(params.initial_covariance)[0] @ moved.first)
         if "covariance" in groups.initial:
-            first.append(_covariance_score(params.initial_covariance, moved.second, moved.first_count))
-        return np.concatenate([_summed(groups.coefficients, slope), second, *first])
+            inverse = precision(params.initial_covariance)[0]
+            by_start = 0.5 * (inverse @ moved.second @ inverse - moved.first_count * inverse)
+            parts.append(_in_log_cholesky(params.initial_covariance, by_start))
+        return np.concatenate(parts)
+
+    def _start_slopes(
+        self, statistics: NormalChainStatistics, params: NormalChainParameters
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        settled = np.array([kind == "stationary" for kind in self.initial])
+        start, count = self.start_of(params), float(statistics.first_count)
+        first = statistics.first + count * (params.initial_mean - start.mean)
+        return stationary_slopes(params, settled, first, self._start_scatter(statistics, start.mean), count)
 
     def pseudo_statistics(self, concentration: float) -> NormalChainStatistics:
         """None: there are no states that a Dirichlet prior could count (the model refuses other concentrations)."""
@@ -448,8 +462,13 @@ def _total(table: FloatArray, counts: FloatArray) -> FloatArray:
     return np.asarray(np.tensordot(counts[used], table[used], 1))
 
 
-def _covariance_score(covariance: FloatArray, scatter: FloatArray, count: Any) -> FloatArray:
-    return np.asarray(log_cholesky_score(inverse_factors(covariance[None]), scatter[None], np.atleast_1d(count))[0])
+def _in_log_cholesky(covariance: FloatArray, slope: FloatArray) -> FloatArray:
+    """A symmetric derivative by a covariance, as that by its log-Cholesky coordinates: 2 G L, the diagonal times that of L."""
+    factor = np.linalg.cholesky(covariance)
+    by_factor = 2 * slope @ factor
+    i = np.arange(len(factor))
+    by_factor[i, i] *= factor[i, i]
+    return np.asarray(by_factor[np.tril_indices(len(factor))])
 
 
 def _summed(groups: Array, slopes: FloatArray) -> FloatArray:
