@@ -42,6 +42,7 @@ from .estimators import (
     GeometricMixture as GeometricMixture,
     InverseGaussianMixture as InverseGaussianMixture,
     LatentClassAnalysis as LatentClassAnalysis,
+    LinearGaussianStateSpace as LinearGaussianStateSpace,
     LogNormalMixture as LogNormalMixture,
     MixtureModel as MixtureModel,
     MultinomialMixture as MultinomialMixture,
@@ -68,6 +69,7 @@ from .latents import (
     Integers as Integers,
     MarkovChain as MarkovChain,
     Normal as Normal,
+    NormalChain as NormalChain,
 )
 from .model import (
     Family as Family,

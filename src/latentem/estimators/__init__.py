@@ -19,6 +19,7 @@ from .named_mixtures import (
     VonMisesFisherMixture,
     WeibullMixture,
 )
+from .state_space import LinearGaussianStateSpace
 from .student_t_mixture import StudentTMixture
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "GeometricMixture",
     "InverseGaussianMixture",
     "LatentClassAnalysis",
+    "LinearGaussianStateSpace",
     "LogNormalMixture",
     "MixtureModel",
     "MultinomialMixture",

@@ -103,6 +103,8 @@ class Path:
         Row of the tables that holds a step's covariances.
     predicted_root, filtered_root : (n, q, q)
         Tables of S, Cov = S Sᵀ; rows that `record` does not name are undefined.
+    n_flat : (n, 2) int
+        Table of how many flat directions are open before and after the observations of a step.
     log_likelihood : (G,)
         Of the numbers; over flat directions it is the integral.
     status : (G,) int
@@ -116,6 +118,7 @@ class Path:
     record: Array
     predicted_root: FloatArray
     filtered_root: FloatArray
+    n_flat: Array
     log_likelihood: FloatArray
     status: Array
     smoothed: Smoothed | None = None
@@ -160,7 +163,8 @@ def _empty(n: int, q: int, n_groups: int, smooth: bool) -> Path:
 
     smoothed = Smoothed(rows(), rows(), index(), tables(), tables(), tables()) if smooth else None
     status = np.zeros(n_groups, np.int64)
-    return Path(rows(), rows(), index(), tables(), tables(), np.zeros(n_groups), status, smoothed)
+    n_flat = np.zeros((n, 2), np.int64)
+    return Path(rows(), rows(), index(), tables(), tables(), n_flat, np.zeros(n_groups), status, smoothed)
 
 
 def _run_compiled(compiled: Any, dynamics: Dynamics, numbers: Numbers, offsets: Array, path: Path) -> None:
@@ -170,11 +174,11 @@ def _run_compiled(compiled: Any, dynamics: Dynamics, numbers: Numbers, offsets: 
     bounds = np.ascontiguousarray(offsets, np.int64)
     sizes = np.array([q, m, k, len(bounds) - 1, q if varying else 0], np.int64)
     D, smoothed = q + k, path.smoothed
-    ways: list[Any] = [None] * 7
+    ways: list[Any] = [None] * 6
     moments: list[Any] = [None] * 6
     if smoothed is not None:
         shapes = ((n, q, D), (n, D, m), (n, D, D), (n, D, D), (n, q, q), (n, q, q))
-        ways = [*map(np.empty, shapes), np.empty((n, 2), np.int64)]
+        ways = [np.empty(shape) for shape in shapes]
         moments = [getattr(smoothed, item.name) for item in fields(smoothed)]
     arrays = [
         sizes,
@@ -198,6 +202,7 @@ def _run_compiled(compiled: Any, dynamics: Dynamics, numbers: Numbers, offsets: 
         path.filtered_root,
         np.empty((n, m)),
         *ways,
+        path.n_flat,
         *moments,
         path.log_likelihood,
         path.status,

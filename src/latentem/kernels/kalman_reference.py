@@ -92,10 +92,10 @@ def _forward(
         arrival = -1 if t + 1 == stop else 0 if dynamics.arrival is None else int(dynamics.arrival[t + 1])
         repeats = last >= 0 and (pattern, arrival) == key and not flat.shape[1]
         if not (repeats and (path.record[t - 1] != t - 1 or _is_same(records[last].before, after))):
-            path.predicted_root[t] = root
+            path.predicted_root[t], path.n_flat[t, 0] = root, flat.shape[1]
             record, root, flat = _record(dynamics, numbers, pattern, arrival, root, after, flat)
             after, last, key, records[t] = root @ root.T, t, (pattern, arrival), record
-            path.filtered_root[t] = record.filtered_root
+            path.filtered_root[t], path.n_flat[t, 1] = record.filtered_root, flat.shape[1]
         path.record[t], path.predicted[t] = last, mean
         path.filtered[t], added = _observe_mean(numbers, records[last], pattern, t, mean, innovations[t - start])
         total += added

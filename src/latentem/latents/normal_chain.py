@@ -129,6 +129,16 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         """m."""
         return int(self.inputs.shape[1])
 
+    @property
+    def is_series(self) -> bool:
+        """Whether some matrix is known for each row."""
+        return isinstance(self.transition, _Series) or isinstance(self.noise, _Series)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether A and Q are free in all entries."""
+        return not self.is_series and self.noise == "full" and bool(self.transition.is_free)
+
     # -- parameters ----------------------------------------------------------------------------
 
     def start(self) -> NormalChainParameters:
@@ -402,7 +412,7 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
 
         For a chain without inputs, and whose matrices do not change.
         """
-        if self.n_inputs or isinstance(self.transition, _Series) or isinstance(self.noise, _Series):
+        if self.n_inputs or self.is_series:
             raise ParameterError("a chain with inputs or known series of matrices cannot be drawn without its rows")
         start, root = self.start_of(params), root_of(params.noise_matrix)
         return np.concatenate([self._sample_path(params, start, root, int(n), rng) for n in lengths])

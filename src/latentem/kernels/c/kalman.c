@@ -235,8 +235,6 @@ INLINE void keep(const System *s, const Work *w, const Results *out, int64_t t, 
     const int64_t q = s->q, D = q + s->k, stride = 2 * q + 2 * s->k, k = w->k_now, d = q + w->k_before;
     const int64_t first = 2 * q + s->k - k;
     double *back = out->back + t * D * D, *rest = out->rest + t * D * D;
-    out->n_flat[2 * t] = w->k_before;
-    out->n_flat[2 * t + 1] = k;
     for (int64_t r = 0; r < d; r++) {
         const double *row = w->tall + (q + r) * stride;
         memset(rest + r * D, 0, (size_t)D * sizeof(double));
@@ -286,6 +284,8 @@ INLINE void record(const System *s, Work *w, const Results *out, int64_t t, int6
         advance(s, w, arrival, out->back ? n_rows + q : q);
         square(w->next, q, q, q, w->after);
     }
+    out->n_flat[2 * t] = w->k_before;
+    out->n_flat[2 * t + 1] = w->k_now;
     if (out->back) keep(s, w, out, t, arrival);
 }
 
