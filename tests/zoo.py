@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from latentem.acceleration import Squarem
+from latentem.acceleration import Anderson, Squarem
 from latentem.execution import Processes, Serial, Threads
 from latentem.families import (
     bernoulli as be,
@@ -25,6 +25,7 @@ from latentem.families import (
     gaussian as g,
     geometric as ge,
     inverse_gaussian as ig,
+    linear_gaussian as lg,
     log_normal as ln,
     multinomial as mu,
     negative_binomial as nb,
@@ -40,7 +41,7 @@ from latentem.families import (
     zero_inflated as zi,
 )
 from latentem.families.composite import CompositeParameters
-from latentem.latents import categorical as c, markov_chain as mc
+from latentem.latents import categorical as c, markov_chain as mc, normal as no
 
 INF = np.inf
 
@@ -111,6 +112,13 @@ def zero_inflated(k: int, most: float = 0.5) -> Any:
 
 def column(k: int, n: int) -> Any:
     return ca.ColumnProbabilities(shares(k, n))
+
+
+def linear_gaussian(family: Any, q: int, p: int = 3) -> Any:
+    """Parameters of p columns that see q coordinates, under the family's options."""
+    rng = np.random.default_rng(q)
+    params = lg.LinearGaussianParameters.of(rng.normal(size=p), rng.normal(size=(p, q)), covariances(1, p)[0])
+    return family.conform(params)
 
 
 def normal_of_one_column(k: int) -> Any:
@@ -185,6 +193,28 @@ VARIANTS: dict[str, FamilySpecimen] = {
     ),
 }
 
+# Families whose density is a linear Gaussian form in a vector z of q coordinates, and the latents that take it.
+LINEAR_FAMILIES: dict[str, FamilySpecimen] = {
+    "LinearGaussian": has(lg.LinearGaussian(), lambda q: linear_gaussian(lg.LinearGaussian(), q)),
+}
+_bound = lg.LinearGaussian(["a", "a", None], ["d", "d", 0.5], [["l", 0.0], [None, "l"], [None, None]])
+LINEAR_VARIANTS: dict[str, FamilySpecimen] = {
+    "LinearGaussian, full": has(lg.LinearGaussian("full"), lambda q: linear_gaussian(lg.LinearGaussian("full"), q)),
+    "LinearGaussian, isotropic": has(
+        lg.LinearGaussian("isotropic"), lambda q: linear_gaussian(lg.LinearGaussian("isotropic"), q)
+    ),
+    "LinearGaussian, bound": has(_bound, lambda q: linear_gaussian(_bound, q)),
+}
+NORMAL_LATENTS: dict[str, LatentSpecimen] = {
+    "Normal": LatentSpecimen(no.Normal, lambda q: no.NormalParameters(np.zeros(q), np.eye(q))),
+}
+NORMAL_VARIANTS: dict[str, LatentSpecimen] = {
+    "Normal, free": LatentSpecimen(
+        lambda q: no.Normal(q, free=("mean", "covariance")),
+        lambda q: no.NormalParameters(np.linspace(-1, 1, q), covariances(1, q)[0], ("mean", "covariance")),
+    ),
+}
+
 LATENTS: dict[str, LatentSpecimen] = {
     "Categorical": LatentSpecimen(c.Categorical, lambda k: c.CategoricalParameters(shares(1, k)[0])),
     "MarkovChain": LatentSpecimen(mc.MarkovChain, lambda k: mc.MarkovChainParameters(shares(1, k)[0], shares(k, k))),
@@ -197,6 +227,7 @@ LATENT_VARIANTS: dict[str, LatentSpecimen] = {
 }
 
 ACCELERATIONS: dict[str, Callable[[], Any]] = {
+    "Anderson": Anderson,
     "Squarem": Squarem,
 }
 

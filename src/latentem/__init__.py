@@ -14,7 +14,7 @@ import numpy as _numpy  # noqa: F401 - the one dependency that every use needs
 __version__ = "0.1.0"
 
 _NAMES = {
-    "acceleration": ("Squarem",),
+    "acceleration": ("Anderson", "Squarem"),
     "data": ("ArraySource", "Batch", "Source"),
     "domains": (
         "Correlation",
@@ -33,6 +33,7 @@ _NAMES = {
         "BernoulliMixture",
         "BetaMixture",
         "ExponentialMixture",
+        "FactorAnalysis",
         "FamilyMixture",
         "FindingWarning",
         "GammaMixture",
@@ -46,6 +47,7 @@ _NAMES = {
         "MultinomialMixture",
         "NegativeBinomialMixture",
         "PoissonMixture",
+        "ProbabilisticPCA",
         "StudentTMixture",
         "VonMisesFisherMixture",
         "WeibullMixture",

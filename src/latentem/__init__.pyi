@@ -10,7 +10,7 @@ from . import (
     plots as plots,
     testing as testing,
 )
-from .acceleration import Squarem as Squarem
+from .acceleration import Anderson as Anderson, Squarem as Squarem
 from .data import ArraySource as ArraySource, Batch as Batch, Source as Source
 from .domains import (
     Correlation as Correlation,
@@ -35,6 +35,7 @@ from .estimators import (
     BernoulliMixture as BernoulliMixture,
     BetaMixture as BetaMixture,
     ExponentialMixture as ExponentialMixture,
+    FactorAnalysis as FactorAnalysis,
     FamilyMixture as FamilyMixture,
     FindingWarning as FindingWarning,
     GammaMixture as GammaMixture,
@@ -48,6 +49,7 @@ from .estimators import (
     MultinomialMixture as MultinomialMixture,
     NegativeBinomialMixture as NegativeBinomialMixture,
     PoissonMixture as PoissonMixture,
+    ProbabilisticPCA as ProbabilisticPCA,
     StudentTMixture as StudentTMixture,
     VonMisesFisherMixture as VonMisesFisherMixture,
     WeibullMixture as WeibullMixture,

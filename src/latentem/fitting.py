@@ -68,7 +68,7 @@ def fit(
         For data given as an array, see `ArraySource`.
     groups : (n,) or name of a column, optional
         Equal for the rows of a group, which need not be adjacent; instead of `lengths`.
-    acceleration : None, "squarem" or Acceleration
+    acceleration : None, "squarem", "anderson" or Acceleration
         None is plain EM.
     executor : None, "serial", "threads", "processes" or Executor
         None chooses threads where there are several chunks.  The result is the same to the bit.
@@ -309,11 +309,13 @@ def as_acceleration(acceleration: str | Acceleration | None) -> Acceleration | N
     """An acceleration by its name."""
     if acceleration is None or isinstance(acceleration, Acceleration):
         return acceleration
-    from .acceleration import Squarem
+    from .acceleration import Anderson, Squarem
 
-    if acceleration != "squarem":
-        raise ParameterError(f"acceleration must be None, 'squarem' or an Acceleration, got {acceleration!r}")
-    return Squarem()
+    if acceleration not in ("squarem", "anderson"):
+        raise ParameterError(
+            f"acceleration must be None, 'squarem', 'anderson' or an Acceleration, got {acceleration!r}"
+        )
+    return Squarem() if acceleration == "squarem" else Anderson()
 
 
 def name_places(result: EMResult, source: Source) -> EMResult:

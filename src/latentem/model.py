@@ -584,9 +584,14 @@ def _check_forms(latent: Latent[Any, Any], family: Family[Any, Any]) -> None:
 
 def _families_in(part: Any) -> list[Family[Any, Any]]:
     """The families that a family is made of."""
-    values = [getattr(part, name) for name in getattr(part, "__dataclass_fields__", ())]
-    inner = [item for value in values for item in (value if isinstance(value, tuple) else (value,))]
-    return [item for item in inner if isinstance(item, Family)]
+    if not isinstance(part, tuple):
+        part = tuple(getattr(part, name) for name in getattr(part, "__dataclass_fields__", ()))
+    inner = [[item] if isinstance(item, Family) else _families_in(item) for item in part if _may_hold(item)]
+    return [family for families in inner for family in families]
+
+
+def _may_hold(item: Any) -> bool:
+    return isinstance(item, Family | tuple)
 
 
 def _silenced(log_density: Density, units: Array) -> Density:

@@ -40,7 +40,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     rows = _rows(terminalreporter)
     if not rows:
         return
-    terminalreporter.section("scikit-learn's tests of GaussianMixture, run on ours")
+    terminalreporter.section("scikit-learn's own tests, run on our classes")
     for name, (outcome, count) in rows.items():
         said = f"constructed {count} times" if count else "not constructed: does not count"
         terminalreporter.write_line(f"{outcome:8} {name}: {said}")

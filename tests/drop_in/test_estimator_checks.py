@@ -27,6 +27,9 @@ REAL = [
     estimators.StudentTMixture(n_components=2, covariance_type="diag", dof=5.0),
     estimators.MixtureModel(),
     estimators.MixtureModel(family=DiagonalGaussian(floor=1e-3), n_components=2),
+    estimators.FactorAnalysis(n_components=1),
+    estimators.FactorAnalysis(n_components=2, rotation="oblimin", tol=1e-8, acceleration="squarem"),
+    estimators.ProbabilisticPCA(n_components=1),
 ]
 POSITIVE = [
     estimators.ExponentialMixture(),

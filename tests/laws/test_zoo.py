@@ -31,9 +31,12 @@ def made(makers):
     return [make() for make in makers.values()]
 
 
+FAMILIES = [*zoo._FAMILIES, *zoo.LINEAR_FAMILIES.values()]
+LATENTS = zoo.LATENTS | zoo.NORMAL_LATENTS
+
 KINDS = {
-    "families": (latentem.families, Family, [one.of(2) for one in zoo._FAMILIES], len(zoo.FAMILIES)),
-    "latents": (latentem.latents, Latent, [one.latent(2) for one in zoo.LATENTS.values()], len(zoo.LATENTS)),
+    "families": (latentem.families, Family, [one.of(2) for one in FAMILIES], len(zoo.FAMILIES | zoo.LINEAR_FAMILIES)),
+    "latents": (latentem.latents, Latent, [one.latent(2) for one in LATENTS.values()], len(LATENTS)),
     "accelerations": (latentem.acceleration, Acceleration, made(zoo.ACCELERATIONS), len(zoo.ACCELERATIONS)),
     "executors": (latentem.execution, Executor, made(zoo.EXECUTORS), len(zoo.EXECUTORS)),
 }

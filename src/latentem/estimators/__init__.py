@@ -1,5 +1,6 @@
 """scikit-learn faces of the models."""
 
+from .factor_analysis import FactorAnalysis, ProbabilisticPCA
 from .family_mixture import FamilyMixture
 from .findings import FindingWarning
 from .gaussian_mixture import GaussianMixture
@@ -26,6 +27,7 @@ __all__ = [
     "BernoulliMixture",
     "BetaMixture",
     "ExponentialMixture",
+    "FactorAnalysis",
     "FamilyMixture",
     "FindingWarning",
     "GammaMixture",
@@ -39,6 +41,7 @@ __all__ = [
     "MultinomialMixture",
     "NegativeBinomialMixture",
     "PoissonMixture",
+    "ProbabilisticPCA",
     "StudentTMixture",
     "VonMisesFisherMixture",
     "WeibullMixture",

@@ -452,6 +452,19 @@ _HEYWOOD = (
 )
 
 
+def loadings_given_noise(covariance: FloatArray, noise: FloatArray, q: int) -> FloatArray:
+    """The loadings (p, q) that maximize the likelihood given noise variances (p,): Λ = Ψ^½ U (L - I)^½.
+
+    U and L are the leading eigenvectors and eigenvalues of Ψ^-½ S Ψ^-½ (Lawley 1940; Jöreskog 1967); in this order and
+    with positive sums of columns they are unique: Λᵀ Ψ⁻¹ Λ is diagonal.
+    """
+    root = np.sqrt(noise)
+    values, vectors = np.linalg.eigh(covariance / np.outer(root, root))
+    size = np.sqrt(np.maximum(values[::-1][:q] - 1.0, 0.0))
+    loadings = root[:, None] * vectors[:, ::-1][:, :q] * size
+    return np.asarray(loadings * np.where(loadings.sum(axis=0) < 0, -1.0, 1.0))
+
+
 def principal_factors(correlation: FloatArray, q: int) -> tuple[FloatArray, FloatArray]:
     """Loadings (p, q) and noise variances (p,) that the leading eigenvectors of a correlation matrix suggest."""
     values, vectors = np.linalg.eigh(correlation)

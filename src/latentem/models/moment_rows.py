@@ -155,12 +155,19 @@ def _standing_for(
         return np.full((1, len(seen)), np.nan), np.array([weight])
     mean = first[columns] / weight
     scatter = second[np.ix_(columns, columns)] - weight * np.outer(mean, mean)
+    some, weights = rows_with_moments(weight, centre[columns] + mean, scatter)
+    rows = np.full((len(some), len(seen)), np.nan)
+    rows[:, columns] = some
+    return rows, weights
+
+
+def rows_with_moments(weight: float, mean: FloatArray, scatter: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Rows (2 r, p) whose weights add up to W, with mean m (p,) and S = Σ w (x - m)(x - m)ᵀ (p, p); and the weights."""
     factor = _factor(scatter)
     r = factor.shape[1]
-    rows = np.full((max(2 * r, 1), len(seen)), np.nan)
-    rows[:, columns] = centre[columns] + mean
-    rows[:r, columns] += np.sqrt(r / weight) * factor.T
-    rows[r : 2 * r, columns] -= np.sqrt(r / weight) * factor.T
+    rows = np.tile(mean, (max(2 * r, 1), 1))
+    rows[:r] += np.sqrt(r / weight) * factor.T
+    rows[r : 2 * r] -= np.sqrt(r / weight) * factor.T
     return rows, np.full(len(rows), weight / len(rows))
 
 

@@ -10,6 +10,7 @@ from .engines import check_acceleration, check_executor, overlapping_mixture
 from .families import check_family
 from .latents import check_latent, log_path
 from .models import check_model
+from .normal_models import check_normal_model
 from .parameters import check_parameters
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "check_family",
     "check_latent",
     "check_model",
+    "check_normal_model",
     "check_parameters",
     "draw",
     "log_path",

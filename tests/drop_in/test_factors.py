@@ -1,0 +1,187 @@
+"""Factor analysis beyond the peer: weights, missing entries, covariances, scores, rotations, and harsh data."""
+
+import warnings
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_iris
+
+from latentem.estimators import FactorAnalysis, FindingWarning, ProbabilisticPCA
+from latentem.families import LinearGaussian
+from latentem.latents import Normal
+from latentem.model import LatentVariableModel
+
+
+@pytest.fixture
+def x(rng):
+    loadings = rng.normal(size=(2, 6))
+    return rng.normal(size=(250, 2)) @ loadings + 0.7 * rng.normal(size=(250, 6)) + 10 * np.arange(6)
+
+
+def codes(fit):
+    return {finding.code for finding in fit.result_.findings}
+
+
+def quiet(estimator, *args, **options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        return estimator.fit(*args, **options)
+
+
+def test_a_weight_is_a_repetition(x):
+    weights = np.arange(250) % 3
+    weighted = FactorAnalysis(2, tol=1e-8).fit(x, sample_weight=weights)
+    repeated = FactorAnalysis(2, tol=1e-8).fit(np.repeat(x, weights, axis=0))
+    np.testing.assert_allclose(weighted.components_, repeated.components_, atol=1e-3)
+    assert weighted.log_likelihood_ == pytest.approx(repeated.log_likelihood_, rel=1e-10)
+    assert weighted.bic() == pytest.approx(repeated.bic(), rel=1e-10)
+
+
+def test_a_covariance_says_as_much_as_the_data(x):
+    data = FactorAnalysis(2, tol=1e-8).fit(x)
+    moments = FactorAnalysis(2, tol=1e-8).fit_covariance(np.cov(x, rowvar=False, bias=True), 250, x.mean(axis=0))
+    np.testing.assert_allclose(moments.components_, data.components_, atol=1e-6)
+    np.testing.assert_allclose(moments.mean_, data.mean_, rtol=1e-12)
+    assert moments.log_likelihood_ == pytest.approx(data.log_likelihood_, rel=1e-12)
+    assert moments.result_.n_rows == 250
+    np.testing.assert_allclose(moments.transform(x), data.transform(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.2])
+def test_missing_entries_are_integrated_out(x, rng, share):
+    holes = np.where(rng.random(x.shape) < share, np.nan, x)
+    fit = FactorAnalysis(2, tol=1e-7).fit(holes)
+    assert fit.converged_
+    assert fit.log_likelihood_ == pytest.approx(fit.score_samples(holes).sum(), rel=1e-10)
+    score = fit.result_.model.score(fit.result_.expectation.statistics, fit.result_.parameters)
+    assert np.abs(score).max() < 0.05
+    np.testing.assert_allclose(fit.get_covariance(), FactorAnalysis(2).fit(x).get_covariance(), atol=0.5)
+    measures = fit.fit_measures()
+    assert 0 <= measures.p_value <= 1
+    assert measures.chi_square >= 0
+    assert np.all(np.isfinite(fit.transform(holes)))
+
+
+@pytest.mark.parametrize("rotation", [None, "varimax", "quartimax", "promax", "oblimin"])
+def test_rotations_change_factors_and_nothing_else(x, rotation):
+    plain, rotated = FactorAnalysis(2, tol=1e-8).fit(x), FactorAnalysis(2, tol=1e-8, rotation=rotation).fit(x)
+    np.testing.assert_allclose(rotated.get_covariance(), plain.get_covariance(), atol=1e-9)
+    np.testing.assert_allclose(rotated.get_precision() @ rotated.get_covariance(), np.eye(6), atol=1e-9)
+    np.testing.assert_allclose(rotated.score_samples(x), plain.score_samples(x), atol=1e-9)
+    np.testing.assert_allclose(rotated.communalities_ + rotated.uniquenesses_, 1.0)
+    fitted = x - rotated.mean_
+    f = rotated.transform(x)
+    expected = fitted @ rotated.get_precision() @ rotated.loadings_ @ rotated.factor_correlations_
+    np.testing.assert_allclose(f, expected, atol=1e-8)
+    assert np.all(rotated.components_.sum(axis=1) >= 0)
+
+
+def test_bartlett_scores_are_weighted_least_squares_row_by_row(x, rng):
+    fit = FactorAnalysis(2, tol=1e-8, rotation="oblimin").fit(x)
+    holes = np.where(rng.random(x.shape) < 0.2, np.nan, x)[:30]
+    scores = fit.transform(holes, method="bartlett")
+    for row, score in zip(holes, scores, strict=True):
+        seen = ~np.isnan(row)
+        root = 1 / np.sqrt(fit.noise_variance_[seen])
+        expected = np.linalg.lstsq(fit.loadings_[seen] * root[:, None], (row - fit.mean_)[seen] * root, rcond=None)[0]
+        np.testing.assert_allclose(score, expected, atol=1e-8)
+    with pytest.raises(ValueError, match="row 1: too few columns"):
+        fit.transform(np.array([x[0], [1.0, *[np.nan] * 5]]), method="bartlett")
+    with pytest.raises(ValueError, match="regression"):
+        fit.transform(x, method="anderson")
+
+
+def test_free_parameters_are_net_of_rotations(x):
+    fit = FactorAnalysis(2).fit(x)
+    assert fit.n_parameters_ == 6 + 6 * 2 - 1 + 6
+    assert fit.fit_measures().df == ((6 - 2) ** 2 - 6 - 2) // 2
+    assert fit.aic() == pytest.approx(-2 * fit.log_likelihood_ + 46)
+    assert ProbabilisticPCA(2).fit(x).n_parameters_ == 6 + 6 * 2 - 1 + 1
+
+
+def test_measures_of_a_right_and_of_a_wrong_number_of_factors(rng):
+    x = rng.normal(size=(2000, 2)) @ rng.normal(size=(2, 8)) + rng.normal(size=(2000, 8))
+    right, wrong = (FactorAnalysis(q, tol=1e-6).fit(x).fit_measures() for q in (2, 1))
+    assert right.p_value > 0.01 > wrong.p_value
+    assert right.rmsea < 0.03 < wrong.rmsea
+    assert right.cfi > 0.99 > wrong.cfi
+    assert right.srmr < wrong.srmr
+    assert wrong.rmsea_low < wrong.rmsea < wrong.rmsea_high
+
+
+def test_a_heywood_case_is_told_with_its_column():
+    iris = load_iris(as_frame=True).data
+    with pytest.warns(FindingWarning, match="column 'petal length .cm.' is at its floor .a Heywood case"):
+        fit = FactorAnalysis(1, tol=1e-6).fit(iris)
+    assert codes(fit) == {"heywood"}
+    assert fit.uniquenesses_[2] == pytest.approx(1e-6, rel=1e-2)
+    assert fit.converged_
+    assert fit.n_iter_ < 200
+    emission = fit.result_.parameters.emission
+    score = fit.result_.model.score(fit.result_.expectation.statistics, fit.result_.parameters)
+    by_noise = score[-len(emission.noise) :]
+    assert by_noise[2] < 0
+    assert np.abs(np.delete(by_noise, 2)).max() < 1e-2
+
+
+def test_more_factors_than_moments_can_tell_are_told(x):
+    with pytest.warns(FindingWarning, match=r"df = -3"):
+        fit = FactorAnalysis(4, max_iter=3000).fit(x)
+    assert "not-identified" in codes(fit)
+    assert np.isnan(fit.fit_measures().rmsea)
+
+
+def test_harsh_data_are_told_and_give_finite_numbers(x):
+    constant, double = x.copy(), np.column_stack([x, x[:, 0]])
+    constant[:, 2] = 3.0
+    for data, code in ((constant, "constant-column"), (double, "duplicated-column"), (x[:5], "few-rows")):
+        fit = quiet(FactorAnalysis(1), data)
+        assert code in codes(fit)
+        for array in (fit.components_, fit.noise_variance_, fit.mean_, fit.transform(data), fit.score_samples(data)):
+            assert np.all(np.isfinite(array))
+
+
+def test_errors_say_where_and_what_to_do(x):
+    with pytest.raises(ValueError, match="n_components=7 factors for 6 columns"):
+        FactorAnalysis(7).fit(x)
+    empty = x.copy()
+    empty[:, 1] = np.nan
+    with pytest.raises(ValueError, match="column 'x1' has no observed entry"):
+        FactorAnalysis(1).fit(empty)
+    with pytest.raises(ValueError, match="6 positive numbers"):
+        FactorAnalysis(1, noise_variance_init=[1.0, 2.0]).fit(x)
+    with pytest.raises(ValueError, match="square matrix"):
+        FactorAnalysis(1).fit_covariance(np.ones((2, 3)), 10)
+    with pytest.raises(ValueError, match="negative eigenvalue"):
+        FactorAnalysis(1).fit_covariance(np.array([[1.0, 2.0], [2.0, 1.0]]), 10)
+    with pytest.raises(ValueError, match="n_samples must be a positive number"):
+        FactorAnalysis(1).fit_covariance(np.eye(3), 0)
+
+
+def test_no_factors_are_independent_columns(x):
+    fit = FactorAnalysis(0).fit(x)
+    assert fit.components_.shape == (0, 6)
+    np.testing.assert_allclose(fit.noise_variance_, x.var(axis=0), rtol=1e-9)
+    assert fit.transform(x).shape == (250, 0)
+
+
+def test_several_starts_are_no_worse_and_the_same_again(x):
+    one, many = FactorAnalysis(2, tol=1e-4), FactorAnalysis(2, tol=1e-4, n_init=4)
+    first, again = quiet(many, x).components_, quiet(many, x).components_
+    assert many.log_likelihood_ >= quiet(one, x).log_likelihood_ - 1e-6
+    np.testing.assert_array_equal(first, again)
+
+
+def test_samples_have_the_covariance_that_was_fitted(x):
+    fit = FactorAnalysis(2, random_state=1).fit(x)
+    drawn = fit.sample(40_000)
+    np.testing.assert_allclose(np.cov(drawn, rowvar=False), fit.get_covariance(), atol=0.12)
+
+
+def test_the_model_is_the_one_that_em_fit_takes(x):
+    import latentem as em
+
+    fit = FactorAnalysis(2, tol=1e-8).fit(x)
+    result = em.fit(LatentVariableModel(Normal(2), LinearGaussian()), x, acceleration="anderson", tol=1e-8)
+    assert result.log_likelihood == pytest.approx(fit.log_likelihood_, abs=1e-6)
+    assert result.n_rows == 250
