@@ -338,7 +338,8 @@ class LinearGaussian(Family[LinearGaussianParameters, LinearGaussianStatistics])
 
         A row with nothing observed (a step without a measurement, in a chain) tells nothing of x given z, and counts 0.
         """
-        mean, covariance = posterior.moments
+        assert posterior.mean is not None
+        mean = posterior.mean
         weights = np.ones(len(batch)) if posterior.weights is None else posterior.weights
         ones = np.ones((len(batch), 1))
         known = np.concatenate([ones, _covariates(batch)], axis=1) if self.n_inputs else ones
@@ -347,7 +348,10 @@ class LinearGaussian(Family[LinearGaussianParameters, LinearGaussianStatistics])
             weights = weights * presence.seen.any(axis=1)[presence.pattern]
         else:
             presence = Presence.complete(*batch.values.shape)
-        spreads = presence.matrix_sums(weights, covariance)
+        if presence.is_one:
+            spreads = posterior.covariance_sum(weights)[None]
+        else:
+            spreads = presence.matrix_sums(weights, posterior.moments[1])
         rows, slopes, rest = _complete(batch, presence, mean, known, params)
         design = np.concatenate([known, mean], axis=1)
         k = known.shape[1]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ STRUCTURES = ("full", "diagonal", "isotropic")
 
 @dataclass(frozen=True)
 class ChainPosterior(Posterior):
-    """Moments of zₜ, and those of the disturbances beside them.
+    """Moments of zₜ, and those of the disturbances beside them; `covariance` is None, see `moments`.
 
     Attributes
     ----------
@@ -44,6 +44,22 @@ class ChainPosterior(Posterior):
     def smoothed(self) -> kalman.Smoothed:
         assert self.path is not None and self.path.smoothed is not None
         return self.path.smoothed
+
+    @property
+    def moments(self) -> tuple[FloatArray, FloatArray]:
+        """E[zₜ | x] (n, q) and Cov(zₜ | x) (n, q, q): one matrix for many rows is copied to each only here."""
+        assert self.mean is not None
+        return self.mean, self._covariances
+
+    @cached_property
+    def _covariances(self) -> FloatArray:
+        smoothed = self.smoothed
+        n, q, _ = smoothed.covariance.shape
+        return smoothed.covariance.reshape(n, q * q).take(smoothed.kept, axis=0).reshape(n, q, q)
+
+    def covariance_sum(self, weights: FloatArray) -> FloatArray:
+        smoothed = self.smoothed
+        return _total(smoothed.covariance, np.bincount(smoothed.kept, weights, minlength=len(weights)))
 
 
 @dataclass(frozen=True)
@@ -260,8 +276,7 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         path, log_likelihood = self.run(log_density, batch, params, smooth=True)
         smoothed = path.smoothed
         assert smoothed is not None
-        covariance = _gathered(smoothed.covariance, smoothed.kept)
-        return ChainPosterior(mean=smoothed.mean, covariance=covariance, path=path, params=params), log_likelihood
+        return ChainPosterior(mean=smoothed.mean, path=path, params=params), log_likelihood
 
     def lagged(self, posterior: ChainPosterior, batch: Batch) -> FloatArray:
         """Cov(zₜ, zₜ₋₁ | x), (n, q, q); zero in the first row of a group."""
@@ -459,11 +474,6 @@ def _steps(batch: Batch) -> tuple[Array, Any, Any]:
         return offsets[:1], slice(1, n), slice(0, n - 1)
     ahead = np.delete(np.arange(n), offsets[:-1])
     return offsets[:-1], ahead, ahead - 1
-
-
-def _gathered(table: FloatArray, kept: Array) -> FloatArray:
-    n, q, _ = table.shape
-    return table.reshape(n, q * q).take(kept, axis=0).reshape(n, q, q)
 
 
 def _total(table: FloatArray, counts: FloatArray) -> FloatArray:
