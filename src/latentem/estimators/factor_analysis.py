@@ -52,7 +52,8 @@ class FactorAnalysis(FactorModel):
         ψ.
     mean_ : (p,)
     loglike_ : list of float
-        The course of the log-likelihood; the last is that of these very parameters.
+        The course of the log-likelihood; the last is that of these very parameters.  Where noise variances ran to
+        their floors, the course of the last climb.
     n_iter_ : int
     converged_ : bool
     rotation_ : Rotation

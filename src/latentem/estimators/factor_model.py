@@ -35,10 +35,13 @@ from .gaussian_mixture import column_scales
 from .inputs import read_table, read_weights, require_observed, survey
 from .undoing import unchanged_on_error
 
-# A uniqueness below this may be on its way to zero, where EM slows down without end.
-SUSPECT = 0.1
-# Below this one it surely is, and how many columns are tried there at a time.
-ON_ITS_WAY, TRIED = 1e-3, 3
+# A uniqueness below the first may be on its way to zero, where EM slows down without end; where EM did not converge,
+# one below the second; below the third it surely is.
+SUSPECT, SUSPECT_IF_SLOW, ON_ITS_WAY = 1e-2, 0.1, 1e-3
+# How many columns are tried at their floors at a time.
+TRIED = 3
+# Squared multiple of rounding below which a correlation matrix may have equal or constant columns.
+SINGULAR = 1e-10
 
 
 class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -87,9 +90,10 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             q = self._factors(source.n_columns)
             rows = survey(source, 1)
             require_observed(source)
-            found = examine(source, rows.n_repeated, 1, variances=True)
             with opened(self.executor) as workers:
                 few = moment_rows(source, workers)
+                singular = source.missing or _is_singular(few)
+                found = examine(source, rows.n_repeated, 1, variances=singular)
                 fitted = replace(self._fitted(few, q, workers), n_rows=source.n_rows)
             self._store(fitted, few, source, found, rows.n_repeated)
         return self
@@ -433,7 +437,7 @@ def _at_the_floor(climb: Any, model: LatentVariableModel, result: EMResult) -> E
     floors = np.asarray(family.floor)
     for _ in range(len(floors)):
         shares, held = _shares(result.parameters), _held(model, result.parameters)
-        suspects = (shares < SUSPECT) & ~held
+        suspects = (shares < (SUSPECT if result.converged else SUSPECT_IF_SLOW)) & ~held
         moved = result
         for j in np.flatnonzero(suspects)[np.argsort(shares[suspects])][:TRIED]:
             noise = np.where(held | (np.arange(len(shares)) == j), floors, np.nan)
@@ -443,6 +447,17 @@ def _at_the_floor(climb: Any, model: LatentVariableModel, result: EMResult) -> E
             break
         result = climb(model, moved.parameters)
     return climb(model, result.parameters) if result.status is Status.STOPPED else result
+
+
+def _is_singular(few: Source) -> bool:
+    """Whether columns may be constant or equal: no variance, or a correlation that has lost a direction."""
+    pool = _pooled(few)
+    covariance = _covariance(pool, np.average(pool.values, axis=0, weights=pool.weights))
+    scale = np.sqrt(np.diagonal(covariance))
+    size = np.abs(pool.values).max(axis=0)
+    if np.any(scale <= 1e-12 * size):
+        return True
+    return bool(np.linalg.eigvalsh(covariance / np.outer(scale, scale))[0] < SINGULAR)
 
 
 def _pooled(source: Source) -> Any:

@@ -77,7 +77,7 @@ class Layout:
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether no coefficient is held or equal to another."""
+        """Whether no coefficient is held or equal to another; they are then numbered in order."""
         return is_plain(self.coefficients)
 
 
@@ -148,7 +148,8 @@ class LinearGaussianParameters(Parameters):
         return PositiveDefinite().n_free(self.noise.shape) if groups is None else int(groups.max(initial=-1)) + 1
 
     def flatten(self) -> FloatArray:
-        free = means_of(self.groups.coefficients, self.coefficients)
+        plain = self.groups.is_plain
+        free = self.coefficients.ravel() if plain else means_of(self.groups.coefficients, self.coefficients)
         if self.groups.noise is None:
             return np.concatenate([free, PositiveDefinite().flatten(self.noise)])
         if not self._n_noise:
@@ -159,7 +160,11 @@ class LinearGaussianParameters(Parameters):
         if np.shape(vector) != (self.n_free,):
             raise ParameterError(f"expected a vector of {self.n_free} free parameters, got shape {np.shape(vector)}")
         free, rest = np.split(vector, [self._n_coefficients])
-        moved = self.with_coefficients(spread(self.groups.coefficients, free, self.coefficients))
+        shape = self.groups.coefficients.shape
+        plain = self.groups.is_plain
+        moved = self.with_coefficients(
+            free.reshape(shape) if plain else spread(self.groups.coefficients, free, self.coefficients)
+        )
         if self.groups.noise is None:
             return replace(moved, noise=PositiveDefinite().unflatten(rest, self.noise.shape))
         if not self._n_noise:
