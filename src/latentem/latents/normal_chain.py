@@ -127,6 +127,11 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, Pattern.of(name, getattr(self, name), shape))
         self._check_still_rows()
+        if self.initial[0] == "mean" and np.linalg.eigvalsh(self.start().initial_covariance)[0] <= 0:
+            raise ParameterError(
+                "EM cannot move the mean of a start without variance: give initial_covariance that is positive definite, "
+                'or a start that is "diffuse"'
+            )
 
     @property
     def form(self) -> Form:
