@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from math import prod
+from threading import local
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,9 @@ from .compiled import address, as_doubles, library
 from .kalman_reference import reference
 
 UNDETERMINED, IMPOSSIBLE = 1, 2
+# Numbers of scratch space that a thread keeps from call to call, at most, for each use.
+LARGEST_KEPT = 4_000_000
+_kept = local()
 
 
 @dataclass(frozen=True)
@@ -126,8 +132,24 @@ class Path:
 
 def run(dynamics: Dynamics, numbers: Numbers, offsets: Array, *, smooth: bool) -> Path:
     """Filter, and if asked smooth, the sequences [offsets[g], offsets[g + 1])."""
+    return _filled(_empty(len(numbers.values), dynamics.n_states, len(offsets) - 1, smooth), dynamics, numbers, offsets)
+
+
+def smooth(dynamics: Dynamics, numbers: Numbers, offsets: Array) -> tuple[Smoothed, FloatArray, Array]:
+    """Smoothed moments, log-likelihoods and status alone: what `run` fills beside them is written over at the next call."""
+    n, q = len(numbers.values), dynamics.n_states
+    sizes = ((n, q), (n, q), (n,), (n, q, q), (n, q, q), (n, 2))
+    predicted, filtered, record, before, after, n_flat = _scratch(sizes, "path")
+    whole = _smoothed(n, q)
+    groups = np.zeros(len(offsets) - 1), np.zeros(len(offsets) - 1, np.int64)
+    index = record.view(np.int64), n_flat.view(np.int64)
+    path = Path(predicted, filtered, index[0], before, after, index[1], *groups, whole)
+    _filled(path, dynamics, numbers, offsets)
+    return whole, path.log_likelihood, path.status
+
+
+def _filled(path: Path, dynamics: Dynamics, numbers: Numbers, offsets: Array) -> Path:
     compiled = library()
-    path = _empty(len(numbers.values), dynamics.n_states, len(offsets) - 1, smooth)
     if compiled is None:
         reference(dynamics, numbers, offsets, path)
     else:
@@ -135,6 +157,18 @@ def run(dynamics: Dynamics, numbers: Numbers, offsets: Array, *, smooth: bool) -
     for g in np.flatnonzero(path.status):
         _blank(path, int(offsets[g]), int(offsets[g + 1]))
     return path
+
+
+def _scratch(shapes: Sequence[tuple[int, ...]], use: str) -> list[FloatArray]:
+    """Arrays to write over, from memory that the thread keeps: fresh memory costs more than the recursion."""
+    sizes = [prod(shape) for shape in shapes]
+    space = getattr(_kept, use, None)
+    if space is None or len(space) < sum(sizes):
+        space = np.empty(sum(sizes))
+        if len(space) <= LARGEST_KEPT:
+            setattr(_kept, use, space)
+    ends = np.cumsum(sizes).tolist()
+    return [space[end - size : end].reshape(shape) for end, size, shape in zip(ends, sizes, shapes, strict=True)]
 
 
 def _blank(path: Path, start: int, stop: int) -> None:
@@ -152,19 +186,14 @@ def _blank(path: Path, start: int, stop: int) -> None:
 
 
 def _empty(n: int, q: int, n_groups: int, smooth: bool) -> Path:
-    def rows() -> FloatArray:
-        return np.empty((n, q))
+    rows, tables = ([np.empty(shape) for _ in range(2)] for shape in ((n, q), (n, q, q)))
+    index, n_flat, status = np.empty(n, np.int64), np.zeros((n, 2), np.int64), np.zeros(n_groups, np.int64)
+    return Path(*rows, index, *tables, n_flat, np.zeros(n_groups), status, _smoothed(n, q) if smooth else None)
 
-    def tables() -> FloatArray:
-        return np.empty((n, q, q))
 
-    def index() -> Array:
-        return np.empty(n, np.int64)
-
-    smoothed = Smoothed(rows(), rows(), index(), tables(), tables(), tables()) if smooth else None
-    status = np.zeros(n_groups, np.int64)
-    n_flat = np.zeros((n, 2), np.int64)
-    return Path(rows(), rows(), index(), tables(), tables(), n_flat, np.zeros(n_groups), status, smoothed)
+def _smoothed(n: int, q: int) -> Smoothed:
+    tables = [np.empty((n, q, q)) for _ in range(3)]
+    return Smoothed(np.empty((n, q)), np.empty((n, q)), np.empty(n, np.int64), *tables)
 
 
 def _run_compiled(compiled: Any, dynamics: Dynamics, numbers: Numbers, offsets: Array, path: Path) -> None:
@@ -177,8 +206,7 @@ def _run_compiled(compiled: Any, dynamics: Dynamics, numbers: Numbers, offsets: 
     ways: list[Any] = [None] * 6
     moments: list[Any] = [None] * 6
     if smoothed is not None:
-        shapes = ((n, q, D), (n, D, m), (n, D, D), (n, D, D), (n, q, q), (n, q, q))
-        ways = [np.empty(shape) for shape in shapes]
+        ways = _scratch(((n, q, D), (n, D, m), (n, D, D), (n, D, D), (n, q, q), (n, q, q)), "ways")
         moments = [getattr(smoothed, item.name) for item in fields(smoothed)]
     arrays = [
         sizes,
@@ -200,7 +228,7 @@ def _run_compiled(compiled: Any, dynamics: Dynamics, numbers: Numbers, offsets: 
         path.record,
         path.predicted_root,
         path.filtered_root,
-        np.empty((n, m)),
+        *_scratch(((n, m),), "innovations"),
         *ways,
         path.n_flat,
         *moments,

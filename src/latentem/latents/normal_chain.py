@@ -31,19 +31,13 @@ class ChainPosterior(Posterior):
 
     Attributes
     ----------
-    path : Path
-        All that filter and smoother left behind.
+    smoothed : Smoothed
     params : NormalChainParameters
         At which they ran.
     """
 
-    path: kalman.Path | None = None
-    params: NormalChainParameters | None = None
-
-    @property
-    def smoothed(self) -> kalman.Smoothed:
-        assert self.path is not None and self.path.smoothed is not None
-        return self.path.smoothed
+    smoothed: Any = None
+    params: Any = None
 
     @property
     def moments(self) -> tuple[FloatArray, FloatArray]:
@@ -251,37 +245,43 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
             noise = np.broadcast_to(noise, transition.shape)
         return kalman.Dynamics(transition, noise, shift, start.mean, start.root, start.flat, arrival)
 
-    def run(
-        self, density: LinearGaussianDensity, batch: Batch, params: NormalChainParameters, *, smooth: bool
+    def filter(
+        self, density: LinearGaussianDensity, batch: Batch, params: NormalChainParameters
     ) -> tuple[kalman.Path, FloatArray]:
-        """Filter, and if asked smoother, of a batch, and the log-likelihood of each group.
+        """The filter over a batch, and the log-likelihood of each group."""
+        numbers, lost = self._numbers(density, batch)
+        path = kalman.run(self.dynamics(params, batch), numbers, batch.group_offsets, smooth=False)
+        return path, self._log_likelihood(path.log_likelihood, path.status, lost, batch)
+
+    def posterior(
+        self, log_density: LinearGaussianDensity, batch: Batch, params: NormalChainParameters
+    ) -> tuple[Posterior, FloatArray]:
+        """By the Kalman smoother.
 
         Raises
         ------
         DataError
             A sequence is too short to tell all of a diffuse start.
         """
+        numbers, lost = self._numbers(log_density, batch)
+        smoothed, found, status = kalman.smooth(self.dynamics(params, batch), numbers, batch.group_offsets)
+        log_likelihood = self._log_likelihood(found, status, lost, batch)
+        return ChainPosterior(mean=smoothed.mean, smoothed=smoothed, params=params), log_likelihood
+
+    def _numbers(self, density: LinearGaussianDensity, batch: Batch) -> tuple[kalman.Numbers, FloatArray]:
         if density.size != self.size:
             raise ParameterError(f"the loadings have {density.size} columns, but z has {self.size} coordinates")
-        numbers, lost = as_numbers(density.deviations, presence_of(density, batch), density.loadings, density.noise)
-        offsets = batch.group_offsets
-        path = kalman.run(self.dynamics(params, batch), numbers, offsets, smooth=smooth)
-        open_ends = np.flatnonzero(path.status == kalman.UNDETERMINED)
+        return as_numbers(density.deviations, presence_of(density, batch), density.loadings, density.noise)
+
+    def _log_likelihood(self, found: FloatArray, status: Array, lost: FloatArray, batch: Batch) -> FloatArray:
+        open_ends = np.flatnonzero(status == kalman.UNDETERMINED)
         if len(open_ends):
             raise DataError(
                 f"the sequence that begins at row {batch.row_of_unit(int(open_ends[0]), True)} does not tell all "
                 "coordinates of its diffuse start: it needs more rows, or a start that is known, free or stationary"
             )
-        log_likelihood = path.log_likelihood + np.add.reduceat(lost, offsets[:-1])
-        return path, np.where(path.status == kalman.IMPOSSIBLE, -np.inf, log_likelihood)
-
-    def posterior(
-        self, log_density: LinearGaussianDensity, batch: Batch, params: NormalChainParameters
-    ) -> tuple[Posterior, FloatArray]:
-        path, log_likelihood = self.run(log_density, batch, params, smooth=True)
-        smoothed = path.smoothed
-        assert smoothed is not None
-        return ChainPosterior(mean=smoothed.mean, path=path, params=params), log_likelihood
+        whole = found + np.add.reduceat(lost, batch.group_offsets[:-1])
+        return np.where(status == kalman.IMPOSSIBLE, -np.inf, whole)
 
     def lagged(self, posterior: ChainPosterior, batch: Batch) -> FloatArray:
         """Cov(zₜ, zₜ₋₁ | x), (n, q, q); zero in the first row of a group."""

@@ -174,7 +174,7 @@ def _density(model: LatentVariableModel, params: ModelParameters, batch: Batch) 
 
 
 def _run(model: LatentVariableModel, params: ModelParameters, batch: Batch) -> tuple[Path, FloatArray]:
-    return chain_of(model).run(_density(model, params, batch), batch, params.latent, smooth=False)
+    return chain_of(model).filter(_density(model, params, batch), batch, params.latent)
 
 
 def _filtered(path: Path) -> tuple[Any, ...]:
@@ -223,9 +223,9 @@ def _draws(
 def _smoothed_means(
     chain: NormalChain, params: ModelParameters, batch: Batch, density: LinearGaussianDensity
 ) -> FloatArray:
-    smoothed = chain.run(density, batch, params.latent, smooth=True)[0].smoothed
-    assert smoothed is not None
-    return smoothed.mean
+    mean = chain.posterior(density, batch, params.latent)[0].mean
+    assert mean is not None
+    return mean
 
 
 def group_slices(lengths: Array) -> list[slice]:
