@@ -360,14 +360,15 @@ class LinearGaussian(Family[LinearGaussianParameters, LinearGaussianStatistics])
         rows, slopes, rest = _complete(batch, presence, mean, known, params)
         design = np.concatenate([known, mean], axis=1)
         k = known.shape[1]
-        gram = (design.T * weights) @ design
+        weighted = design if posterior.weights is None and not batch.missing else design * weights[:, None]
+        gram = weighted.T @ design
         gram[k:, k:] += spreads.sum(axis=0)
-        cross = (rows.T * weights) @ design
+        cross = rows.T @ weighted
         square: FloatArray
         if params.noise.ndim == 1:
             square = weights @ rows**2
         else:
-            square = (rows.T * weights) @ rows
+            square = rows.T @ (rows if weighted is design else rows * weights[:, None])
         if batch.missing:
             counts = presence.sums(weights)
             cross[:, k:] += np.einsum("mpq,mqr->pr", slopes, spreads)

@@ -303,7 +303,8 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         known = [np.ones((len(mean), 1))] + ([] if not self.n_inputs else [batch.covariates[ahead]])  # type: ignore[index]
         g = np.concatenate([*known, mean], axis=1)
         k, disturbance, kept = g.shape[1] - self.size, smoothed.disturbance[ahead], smoothed.kept[behind]
-        gram, cross, square = (g.T * w) @ g, (disturbance.T * w) @ g, (disturbance.T * w) @ disturbance
+        left = [(part if batch.weights is None else part * w[:, None]).T for part in (g, disturbance)]
+        gram, cross, square = left[0] @ g, left[1] @ g, left[1] @ disturbance
         counts = np.bincount(kept, w, minlength=len(batch))
         gram[k:, k:] += _total(smoothed.covariance, counts)
         cross[:, k:] += _total(smoothed.cross, counts)

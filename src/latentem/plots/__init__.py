@@ -2,6 +2,7 @@
 
 from .ascent import draw_ascent
 from .bic import draw_bic
+from .forecast import draw_forecast
 from .mixture import draw_mixture
 
-__all__ = ["draw_ascent", "draw_bic", "draw_mixture"]
+__all__ = ["draw_ascent", "draw_bic", "draw_forecast", "draw_mixture"]
