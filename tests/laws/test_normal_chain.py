@@ -1,4 +1,6 @@
-"""NormalChain × LinearGaussian: dense algebra, statistics that add, M-steps that maximize, scores, degenerate chains."""
+"""NormalChain × LinearGaussian: dense algebra, statistics that add, M-steps that maximize, scores, degenerate
+chains.
+"""
 
 from __future__ import annotations
 
@@ -228,13 +230,14 @@ def test_samples_have_the_covariances_of_the_chain() -> None:
     V = chain.start_of(params).covariance
     for t in (0, 4):
         np.testing.assert_allclose(np.cov(path[:, t].T), V, atol=6 * V.max() / np.sqrt(4000))
-    np.testing.assert_allclose(path[:, 4].T @ path[:, 3] / 4000, params.transition @ V, atol=6 * V.max() / np.sqrt(4000))
+    lagged = path[:, 4].T @ path[:, 3] / 4000
+    np.testing.assert_allclose(lagged, params.transition @ V, atol=6 * V.max() / np.sqrt(4000))
 
 
 def test_what_cannot_be_is_told() -> None:
-    model, params, source = case("free")
+    _, params, source = case("free")
     explosive = NormalChain(2, initial="stationary")
-    with pytest.raises(ParameterError, match="eigenvalue of modulus 1.2"):
+    with pytest.raises(ParameterError, match=r"eigenvalue of modulus 1\.2"):
         explosive.start_of(replace(params.latent, transition=np.diag([1.2, 0.1])))
     with pytest.raises(ParameterError, match="coordinate 1 has no noise"):
         NormalChain(2, noise=[None, 0.0])

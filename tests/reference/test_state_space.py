@@ -77,7 +77,9 @@ def test_nile_by_em() -> None:
         initial="known", initial_mean=[0.0], initial_covariance=[[1e7]], start={"state_noise": [1e4], "noise": [1e4]}
     )
     trace = reference.expected["EM_trace_[loglik,sigma2_eta,sigma2_eps]_first_50"]
-    found = [[i.objective, i.parameters.latent.noise[0], i.parameters.emission.noise[0]] for i in traced(estimator, y, 50)]
+    found = [
+        [i.objective, i.parameters.latent.noise[0], i.parameters.emission.noise[0]] for i in traced(estimator, y, 50)
+    ]
     np.testing.assert_allclose(found, trace, rtol=1e-9)
 
 
@@ -148,8 +150,7 @@ def statsmodels_structural(y: np.ndarray, *options: Any, **named: Any) -> Any:
         warnings.simplefilter("ignore")
         from statsmodels.tsa.statespace.structural import UnobservedComponents
 
-        model = UnobservedComponents(y, *options, **named, use_exact_diffuse=True)
-    return model
+        return UnobservedComponents(y, *options, **named, use_exact_diffuse=True)
 
 
 @pytest.mark.parametrize("gaps", [False, True])

@@ -34,7 +34,8 @@ EMISSION = ("loadings", "offset", "noise", "inputs")
 class LinearGaussianStateSpace(BaseEstimator):
     """zₜ = A zₜ₋₁ + b + B uₜ + wₜ, xₜ = d + Λ zₜ + D uₜ + eₜ with wₜ ~ N(0, Q), eₜ ~ N(0, R), fitted by EM.
 
-    Every matrix is given by its entries: a number holds one, None leaves it free, a name makes it equal to others of that
+    Every matrix is given by its entries: a number holds one, None leaves it free, a name makes it equal to others of
+    that
     name.  Ready forms: `local_level`, `local_linear_trend`, `structural` (sums of components of `models.structural`),
     `autoregression`, `dynamic_factor`.
 
@@ -184,7 +185,8 @@ class LinearGaussianStateSpace(BaseEstimator):
         Raises
         ------
         DataError, ParameterError
-            Infinite values, lengths that do not add up, a series too short for a diffuse start, entries that do not fit.
+            Infinite values, lengths that do not add up, a series too short for a diffuse start, entries that do not
+            fit.
         """
         with unchanged_on_error(self):
             series = read_series(X, lengths, groups, sample_weight, inputs)
@@ -297,7 +299,9 @@ class LinearGaussianStateSpace(BaseEstimator):
         model, params, series = self._asked(X, lengths, groups, inputs)
         return series.in_order(asked.residuals(model, params, series.source))
 
-    def forecast(self, steps: int, X: Any = None, *, inputs: Any = None, past_inputs: Any = None, level: float = 0.95) -> Any:
+    def forecast(
+        self, steps: int, X: Any = None, *, inputs: Any = None, past_inputs: Any = None, level: float = 0.95
+    ) -> Any:
         """The steps after a series.
 
         Parameters
@@ -343,7 +347,9 @@ class LinearGaussianStateSpace(BaseEstimator):
         return float(sum(model.e_step(params, batch).log_likelihood for batch in series.source))
 
     def aic(self, X: Any = None, lengths: Any = None, *, groups: Any = None, inputs: Any = None) -> float:
-        """-2 ℓ + 2 p with p the free parameters and the diffuse coordinates; of the data of the fit unless X is given."""
+        """-2 ℓ + 2 p with p the free parameters and the diffuse coordinates; of the data of the fit unless X
+        is given.
+        """
         log_likelihood, _ = self._measured(X, lengths, groups, inputs)
         return -2 * log_likelihood + 2 * self.n_parameters_
 
@@ -409,14 +415,15 @@ def _findings(model: LatentVariableModel, series: Series) -> list[Finding]:
             Finding(
                 "rotation",
                 "loadings, transition and state noise are all free: any invertible change of the states gives the same "
-                "likelihood, so single entries mean nothing; hold the state noise at I and some loadings, or give a form",
+                "likelihood, so entries mean nothing; hold the state noise at I and some loadings, or take a form",
             )
         )
     values = series.source.values
     for j, name in enumerate(series.source.names):
         column = values[~np.isnan(values[:, j]), j]
         if not len(column):
-            found.append(Finding("empty-column", f"column {name!r} has no observed entry; what belongs to it is arbitrary"))
+            message = f"column {name!r} has no observed entry; what belongs to it is arbitrary"
+            found.append(Finding("empty-column", message))
         elif len(column) > 1 and np.all(column == column[0]):
             found.append(
                 Finding("constant-column", f"column {name!r} is constant: its noise variance goes to its floor")

@@ -350,7 +350,7 @@ class LinearGaussian(Family[LinearGaussianParameters, LinearGaussianStatistics])
         known = np.concatenate([ones, _covariates(batch)], axis=1) if self.n_inputs else ones
         if batch.missing:
             presence = batch.once("presence", lambda: Presence.of(batch.observed))
-            weights = weights * presence.seen.any(axis=1)[presence.pattern]
+            weights = weights * np.any(presence.seen, axis=1, keepdims=True)[presence.pattern, 0]
         else:
             presence = Presence.complete(*batch.values.shape)
         if presence.is_one:

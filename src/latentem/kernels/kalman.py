@@ -136,7 +136,9 @@ def run(dynamics: Dynamics, numbers: Numbers, offsets: Array, *, smooth: bool) -
 
 
 def smooth(dynamics: Dynamics, numbers: Numbers, offsets: Array) -> tuple[Smoothed, FloatArray, Array]:
-    """Smoothed moments, log-likelihoods and status alone: what `run` fills beside them is written over at the next call."""
+    """Smoothed moments, log-likelihoods and status alone: what `run` fills beside them is written over at the
+    next call.
+    """
     n, q = len(numbers.values), dynamics.n_states
     sizes = ((n, q), (n, q), (n,), (n, q, q), (n, q, q), (n, 2))
     predicted, filtered, record, before, after, n_flat = _scratch(sizes, "path")
@@ -174,7 +176,7 @@ def _scratch(shapes: Sequence[tuple[int, ...]], use: str) -> list[FloatArray]:
 def _blank(path: Path, start: int, stop: int) -> None:
     """Zeros for a sequence that failed, so that nothing reads what was never written."""
     rows = slice(start, stop)
-    parts = [path] if path.smoothed is None else [path, path.smoothed]
+    parts: list[Any] = [path] if path.smoothed is None else [path, path.smoothed]
     for part in parts:
         for item in fields(part):
             array = getattr(part, item.name)
@@ -186,9 +188,10 @@ def _blank(path: Path, start: int, stop: int) -> None:
 
 
 def _empty(n: int, q: int, n_groups: int, smooth: bool) -> Path:
-    rows, tables = ([np.empty(shape) for _ in range(2)] for shape in ((n, q), (n, q, q)))
     index, n_flat, status = np.empty(n, np.int64), np.zeros((n, 2), np.int64), np.zeros(n_groups, np.int64)
-    return Path(*rows, index, *tables, n_flat, np.zeros(n_groups), status, _smoothed(n, q) if smooth else None)
+    rows, tables = (np.empty((n, q)), np.empty((n, q))), (np.empty((n, q, q)), np.empty((n, q, q)))
+    smoothed = _smoothed(n, q) if smooth else None
+    return Path(rows[0], rows[1], index, tables[0], tables[1], n_flat, np.zeros(n_groups), status, smoothed)
 
 
 def _smoothed(n: int, q: int) -> Smoothed:

@@ -1,7 +1,9 @@
 """Rows y = Λ z + e, e ~ N(0, R), as independent numbers that a Kalman filter takes in one at a time.
 
-Rows with the same entries observed are treated alike.  Where R is regular, its root whitens them; of more entries than z
-has coordinates, an orthogonal transformation then leaves as many numbers as coordinates, and a rest that z does not touch
+Rows with the same entries observed are treated alike.  Where R is regular, its root whitens them; of more entries
+than z
+has coordinates, an orthogonal transformation then leaves as many numbers as coordinates, and a rest that z does not
+touch
 (Jungbacker and Koopman 2015).  Where R is singular, its eigenvectors make numbers of which some have no noise.
 """
 
@@ -46,11 +48,14 @@ def as_numbers(
     noise : (p,) or (p, p)
         Variances or covariances, of which some may be zero.
     """
-    plans = [_plan(loadings[seen], noise[seen] if noise.ndim == 1 else noise[np.ix_(seen, seen)]) for seen in presence.seen]
+    plans = [
+        _plan(loadings[seen], noise[seen] if noise.ndim == 1 else noise[np.ix_(seen, seen)]) for seen in presence.seen
+    ]
     n, q = len(deviations), loadings.shape[1]
     if presence.is_one and presence.seen.all():
         (plan,) = plans
-        one = Numbers(deviations @ plan.take.T, plan.rows[None], plan.deviations[None], np.array([len(plan.deviations)]))
+        counts = np.array([len(plan.deviations)])
+        one = Numbers(deviations @ plan.take.T, plan.rows[None], plan.deviations[None], counts)
         return one, np.full(n, plan.constant) + _rest(plan, deviations)
     m = max(1, *(len(plan.deviations) for plan in plans))
     values, lost = np.zeros((n, m)), np.empty(n)

@@ -55,11 +55,11 @@ def _stationary(params: NormalChainParameters, settled: Array) -> tuple[FloatArr
     radius = float(np.abs(np.linalg.eigvals(A)).max())
     if not radius < 1 - 1e-10:
         raise ParameterError(
-            f"the transition matrix has an eigenvalue of modulus {radius:.6g}; a stationary start needs all below 1: use "
+            f"the transition has an eigenvalue of modulus {radius:.6g}; a stationary start needs all below 1: use "
             "a diffuse, known or free one"
         )
     V = solve_discrete_lyapunov(A, params.noise_matrix[np.ix_(settled, settled)])
-    return np.linalg.solve(np.eye(len(A)) - A, params.shift[settled]), 0.5 * (V + V.T)
+    return np.asarray(np.linalg.solve(np.eye(len(A)) - A, params.shift[settled])), 0.5 * (V + V.T)
 
 
 def root_of(covariance: FloatArray) -> FloatArray:
@@ -67,7 +67,7 @@ def root_of(covariance: FloatArray) -> FloatArray:
     if not covariance.any():
         return np.zeros_like(covariance)
     try:
-        return np.linalg.cholesky(covariance)
+        return np.asarray(np.linalg.cholesky(covariance))
     except np.linalg.LinAlgError:
         scale = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
         units = np.where(scale > 0, scale, 1.0)
@@ -83,7 +83,8 @@ def stationary_slopes(
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Derivatives of -½ [n log|V| + tr(V⁻¹ S)], the density of a stationary z₁, by A (q, q), b (q,) and Q (q, q).
 
-    With G = ½ (V⁻¹ S V⁻¹ - n V⁻¹) and Λ = Aᵀ Λ A + G they are 2 Λ A V + μ mᵀ, μ and Λ, where μ = (I - A)⁻ᵀ V⁻¹ Σ E[z₁ - m].
+    With G = ½ (V⁻¹ S V⁻¹ - n V⁻¹) and Λ = Aᵀ Λ A + G they are 2 Λ A V + μ mᵀ, μ and Λ, where μ = (I - A)⁻ᵀ V⁻¹ Σ E[z₁
+    - m].
 
     Parameters
     ----------

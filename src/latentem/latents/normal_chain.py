@@ -1,4 +1,6 @@
-"""A chain of vectors with normal disturbances: z₁ ~ N(m, V), zₜ = A zₜ₋₁ + b + B uₜ + wₜ; posterior by Kalman smoothing."""
+"""A chain of vectors with normal disturbances: z₁ ~ N(m, V), zₜ = A zₜ₋₁ + b + B uₜ + wₜ; posterior by Kalman
+smoothing.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,12 @@ from ..kernels.linear_regression import Freedom, expected_log_normal, is_plain, 
 from ..kernels.observations import as_numbers
 from ..model import Latent, Posterior
 from ..patterns import HELD, Pattern
+from .chain_options import KnownSeries, initial_option, named, noise_option
 from .chain_parameters import ChainLayout, NormalChainParameters, NormalChainStatistics
-from .chain_start import STARTS, Start, ascend, root_of, stationary_slopes
+from .chain_start import Start, ascend, root_of, stationary_slopes
 from .normal import presence_of
 
-STRUCTURES = ("full", "diagonal", "isotropic")
+SMALLEST = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True)
@@ -60,8 +63,10 @@ class ChainPosterior(Posterior):
 class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
     """z₁ ~ N(m, V), zₜ = A zₜ₋₁ + b + B uₜ + wₜ, wₜ ~ N(0, Q), over the rows of each group.
 
-    Entries are given as numbers (held), None (free) or names (equal where the names are).  M-step: a regression of zₜ on
-    (1, uₜ, zₜ₋₁), then Q from its residuals; exact, by turns (ECM) where held or equal entries meet a full Q.  A coordinate
+    Entries are given as numbers (held), None (free) or names (equal where the names are).  M-step: a regression of zₜ
+    on
+    (1, uₜ, zₜ₋₁), then Q from its residuals; exact, by turns (ECM) where held or equal entries meet a full Q.  A
+    coordinate
     whose noise is held at zero keeps its row of A and b: EM cannot move it, so give it in full.
 
     Attributes
@@ -69,18 +74,21 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
     size : int
         q.
     transition : (q, q) entries, optional
-        Of A; without them all is free.  An array (n, q, q) of numbers holds one for each row of the data: that which leads
+        Of A; without them all is free.  An array (n, q, q) of numbers holds one for each row of the data: that which
+        leads
         there (the first of each group is not used).
     shift : (q,) entries, optional
         Of b; without them it is held at 0.
     noise : {"full", "diagonal", "isotropic"}, (q,) entries, or (q, q)
-        Of Q.  A matrix of numbers is held; None in the rows and columns of some coordinates, and 0 elsewhere, leaves that
+        Of Q.  A matrix of numbers is held; None in the rows and columns of some coordinates, and 0 elsewhere, leaves
+        that
         block free.  An array (n, q, q) of numbers holds one for each row, as for `transition`.
     inputs : (q, m) entries, or int
         Of B, the weights of the m covariates; a number m leaves all free.
     initial : {"free", "mean", "known", "stationary", "diffuse"}, or q of the last three
         What z₁ is: N(m, V) with both estimated; with m estimated; with both held at the start's values; the stationary
-        distribution of the chain, whose M-step is numerical, since it binds A and Q together; or without prior knowledge,
+        distribution of the chain, whose M-step is numerical, since it binds A and Q together; or without prior
+        knowledge,
         exactly.  The coordinates that are stationary must not depend on others.
     initial_mean, initial_covariance : (q,), (q, q), optional
         m and V where a fit starts: 0 and I unless given.
@@ -106,24 +114,24 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         q = int(self.n_coordinates)
         for name in ("transition", "noise"):
             value = getattr(self, name)
-            if not isinstance(value, str | Pattern | _Series | None) and np.ndim(np.array(value, object)) == 3:
-                object.__setattr__(self, name, _Series.of(name, value, q))
+            if not isinstance(value, str | Pattern | KnownSeries | None) and np.ndim(np.array(value, object)) == 3:
+                object.__setattr__(self, name, KnownSeries.of(name, value, q))
         shift = np.zeros(q) if np.isscalar(self.shift) and self.shift == 0 else self.shift
         given = np.full((q, self.inputs), None) if isinstance(self.inputs, int) else self.inputs
         object.__setattr__(self, "shift", Pattern.of("shift", shift, (q,)))
         m = len(np.array(given, object).T) if np.size(np.array(given, object)) else 0
         object.__setattr__(self, "inputs", Pattern.of("inputs", np.array(given, object).reshape(q, m), (q, m)))
-        if not isinstance(self.transition, _Series):
+        if not isinstance(self.transition, KnownSeries):
             object.__setattr__(self, "transition", Pattern.of("transition", self.transition, (q, q)))
-        object.__setattr__(self, "noise", _noise_option(self.noise, q))
-        object.__setattr__(self, "initial", _initial_option(self.initial, q))
+        object.__setattr__(self, "noise", noise_option(self.noise, q))
+        object.__setattr__(self, "initial", initial_option(self.initial, q))
         for name, shape in (("initial_mean", (q,)), ("initial_covariance", (q, q))):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, Pattern.of(name, getattr(self, name), shape))
         self._check_still_rows()
         if self.initial[0] == "mean" and np.linalg.eigvalsh(self.start().initial_covariance)[0] <= 0:
             raise ParameterError(
-                "EM cannot move the mean of a start without variance: give initial_covariance that is positive definite, "
+                "EM cannot move the mean of a start without variance: give a positive definite initial_covariance, "
                 'or a start that is "diffuse"'
             )
 
@@ -147,7 +155,7 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
     @property
     def is_series(self) -> bool:
         """Whether some matrix is known for each row."""
-        return isinstance(self.transition, _Series) or isinstance(self.noise, _Series)
+        return isinstance(self.transition, KnownSeries) or isinstance(self.noise, KnownSeries)
 
     @property
     def is_free(self) -> bool:
@@ -169,10 +177,10 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
     def conform(self, params: NormalChainParameters) -> NormalChainParameters:
         """The parameters with held entries at their numbers and equal ones at their mean, and marked as such."""
         q, m = self.size, self.n_inputs
-        transition = np.zeros((q, q)) if isinstance(self.transition, _Series) else self.transition.array
+        transition = np.zeros((q, q)) if isinstance(self.transition, KnownSeries) else self.transition.array
         parts = (("b", self.shift.array[:, None]), ("B", self.inputs.array), ("A", transition))
         together = Pattern.of(
-            "coefficients", np.concatenate([_named(x, part) for x, part in parts], axis=1), (q, 1 + m + q)
+            "coefficients", np.concatenate([named(x, part) for x, part in parts], axis=1), (q, 1 + m + q)
         )
         moved = params.with_coefficients(together.imposed(params.coefficients))
         noise, groups, moving = self._noise_of(np.asarray(params.noise, float))
@@ -186,7 +194,7 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
     def _noise_of(self, current: FloatArray) -> tuple[FloatArray, Array | None, Array]:
         """The noise under the structure, its groups, and the coordinates that move."""
         q, every = self.size, np.arange(self.size)
-        if isinstance(self.noise, _Series):
+        if isinstance(self.noise, KnownSeries):
             return np.zeros(q), np.full(q, HELD), every
         if self._has_matrix:
             matrix = np.diag(current) if current.ndim == 1 else current
@@ -198,7 +206,9 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
                 return values, np.full(q, HELD), np.flatnonzero(np.diagonal(values) > 0)
             return np.where(np.isnan(values), matrix, values), None, moving
         variances = np.diagonal(current).copy() if current.ndim == 2 else current
-        entries = {"diagonal": None, "isotropic": ["Q"] * q}.get(self.noise) if isinstance(self.noise, str) else self.noise
+        entries = self.noise
+        if isinstance(entries, str):
+            entries = ["Q"] * q if entries == "isotropic" else None
         pattern = Pattern.of("noise", entries, (q,))
         imposed = pattern.imposed(variances)
         return imposed, pattern.groups, np.flatnonzero((pattern.groups >= 0) | (imposed > 0))
@@ -206,9 +216,9 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
     def _check_still_rows(self) -> None:
         """A coordinate without noise follows from its row of A and b, which EM cannot move."""
         params = self.start()
-        if isinstance(self.noise, _Series) and np.any(params.groups.coefficients >= 0):
+        if isinstance(self.noise, KnownSeries) and np.any(params.groups.coefficients >= 0):
             raise ParameterError("noise is known for each row; transition, shift and inputs must then be numbers too")
-        if isinstance(self.transition, _Series):
+        if isinstance(self.transition, KnownSeries):
             return
         still = np.setdiff1d(np.arange(self.size), params.groups.moving)
         free = np.flatnonzero((params.groups.coefficients[still] >= 0).any(axis=1))
@@ -236,9 +246,9 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
             shift = shift + batch.covariates @ params.inputs.T
         rows = np.arange(batch.first_row, batch.first_row + len(batch)) if batch.rows is None else batch.rows
         transition, noise, arrival = params.transition[None], root_of(params.noise_matrix)[None], None
-        if isinstance(self.transition, _Series):
+        if isinstance(self.transition, KnownSeries):
             transition, arrival = self.transition.of_rows(rows), np.arange(len(batch))
-        if isinstance(self.noise, _Series):
+        if isinstance(self.noise, KnownSeries):
             noise, arrival = np.stack([root_of(Q) for Q in self.noise.of_rows(rows)]), np.arange(len(batch))
         if arrival is not None:
             transition = np.broadcast_to(transition, (len(batch), self.size, self.size))
@@ -330,19 +340,16 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         """A, b, B and Q from the transitions alone."""
         groups, (about, _) = params.groups, statistics.about()
         moments, change = statistics.moments(params.noise.ndim == 1), params.coefficients - about
-        coefficients, noise, rows = groups.coefficients, params.noise, slice(None)
-        if groups.noise is None and len(groups.moving) < self.size:
-            rows = groups.moving
-            block = np.ix_(rows, rows)
-            coefficients, noise = coefficients[rows], noise[block]
-            moments = replace(moments, cross=moments.cross[rows], square=moments.square[block])
-        floor = np.full(len(coefficients), np.finfo(float).tiny)
-        freedom = Freedom(coefficients, groups.noise, floor, is_plain(coefficients))
-        change[rows], moved = maximize(moments, change[rows], noise, freedom)
+        rows = groups.moving if groups.noise is None else np.arange(self.size)
+        coefficients, noise, block = groups.coefficients[rows], params.noise, np.ix_(rows, rows)
+        square = moments.square if noise.ndim == 1 else moments.square[block]
+        moments = replace(moments, cross=moments.cross[rows], square=square)
+        freedom = Freedom(coefficients, groups.noise, np.full(len(rows), SMALLEST), is_plain(coefficients))
+        change[rows], moved = maximize(moments, change[rows], noise if noise.ndim == 1 else noise[block], freedom)
         updated = np.where(groups.coefficients >= 0, about + change, params.coefficients)
-        if rows is not slice(None) and groups.noise is None:
-            whole = params.noise.copy()
-            whole[np.ix_(groups.moving, groups.moving)] = moved
+        if noise.ndim == 2:
+            whole = noise.copy()
+            whole[block] = moved
             moved = whole
         return replace(params.with_coefficients(updated), noise=moved)
 
@@ -363,7 +370,7 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         return scatter
 
     def expected_log_density(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> float:
-        if isinstance(self.noise, _Series):
+        if isinstance(self.noise, KnownSeries):
             return self._start_density(statistics, params)  # the rest of the chain is known then
         change = params.coefficients - statistics.about()[0]
         scatter = statistics.moments(params.noise.ndim == 1).scatter(change)
@@ -449,30 +456,6 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         return path
 
 
-@dataclass(frozen=True)
-class _Series:
-    """A matrix for each row of the data, known."""
-
-    name: str
-    matrices: tuple[bytes, tuple[int, ...]]
-
-    @classmethod
-    def of(cls, name: str, given: Any, q: int) -> _Series:
-        try:
-            array = np.array(given, float)
-        except (TypeError, ValueError) as error:
-            raise ParameterError(f"{name} with one matrix for each row must hold numbers only") from error
-        if array.shape[1:] != (q, q) or not np.all(np.isfinite(array)):
-            raise ParameterError(f"{name} must be finite, of shape (rows, {q}, {q}), got {array.shape}")
-        return cls(name, (array.tobytes(), array.shape))
-
-    def of_rows(self, rows: Array) -> FloatArray:
-        data, shape = self.matrices
-        if int(rows.max()) >= shape[0]:
-            raise DataError(f"{self.name} has {shape[0]} matrices, but the data have a row {int(rows.max())}")
-        return np.frombuffer(data).reshape(shape)[rows]
-
-
 def _steps(batch: Batch) -> tuple[Array, Any, Any]:
     """The first rows of the groups, the rows that a transition leads to, and those it comes from."""
     n, offsets = len(batch), np.asarray(batch.group_offsets)
@@ -482,14 +465,16 @@ def _steps(batch: Batch) -> tuple[Array, Any, Any]:
     return offsets[:-1], ahead, ahead - 1
 
 
-def _total(table: FloatArray, counts: FloatArray) -> FloatArray:
+def _total(table: FloatArray, counts: Any) -> FloatArray:
     """Σ of the matrices, each as often as it is counted."""
     used = np.flatnonzero(counts)
     return np.asarray(np.tensordot(counts[used], table[used], 1))
 
 
 def _in_log_cholesky(covariance: FloatArray, slope: FloatArray) -> FloatArray:
-    """A symmetric derivative by a covariance, as that by its log-Cholesky coordinates: 2 G L, the diagonal times that of L."""
+    """A symmetric derivative by a covariance, as that by its log-Cholesky coordinates: 2 G L, the diagonal
+    times that of L.
+    """
     factor = np.linalg.cholesky(covariance)
     by_factor = 2 * slope @ factor
     i = np.arange(len(factor))
@@ -501,52 +486,3 @@ def _summed(groups: Array, slopes: FloatArray) -> FloatArray:
     """Derivatives by the free numbers: sums over the entries that each drives."""
     free = groups >= 0
     return np.asarray(np.bincount(groups[free], slopes[free]))
-
-
-def _named(prefix: str, entries: Array) -> Array:
-    """The entries with a prefix to their names, so that one name means one thing in one array only."""
-    named = np.empty(entries.size, dtype=object)
-    named[:] = [f"{prefix} {entry}" if isinstance(entry, str) else entry for entry in entries.flat]
-    return named.reshape(entries.shape)
-
-
-def _noise_option(noise: Any, q: int) -> Any:
-    if isinstance(noise, str):
-        if noise not in STRUCTURES:
-            raise ParameterError(f"noise must be one of {', '.join(STRUCTURES)} or entries, got {noise!r}")
-        return noise
-    if isinstance(noise, _Series | Pattern):
-        return noise
-    shape = (q, q) if np.ndim(np.array(noise, object)) == 2 else (q,)
-    pattern = Pattern.of("noise", noise, shape)
-    if len(shape) == 2:
-        _check_matrix(pattern)
-    elif np.any(pattern.values < 0):
-        raise ParameterError(f"noise holds a negative variance: {pattern.values.tolist()}")
-    return pattern
-
-
-def _check_matrix(pattern: Pattern) -> None:
-    """All numbers, a covariance matrix; or a free block, and zeros elsewhere."""
-    values = pattern.values
-    free = np.isnan(np.diagonal(values))
-    block = np.outer(free, free)
-    if any(isinstance(entry, str) for entry in pattern.array.flat) or not np.array_equal(np.isnan(values), block):
-        raise ParameterError("a noise matrix is given by numbers, or None in all rows and columns of some coordinates")
-    if free.any() and np.any(values[~block] != 0):
-        raise ParameterError("beside a free block, a noise matrix must be 0; give variances (q,) to hold some of them")
-    held = np.where(block, np.eye(len(values)), values)
-    if not np.allclose(held, held.T) or np.linalg.eigvalsh(held)[0] < -1e-10 * np.abs(held).max():
-        raise ParameterError("noise must be a covariance matrix: symmetric, without negative eigenvalues")
-
-
-def _initial_option(initial: Any, q: int) -> tuple[str, ...]:
-    if isinstance(initial, str):
-        initial = (initial,) * q
-    kinds = tuple(initial)
-    mixed = len(set(kinds)) > 1
-    if len(kinds) != q or not set(kinds) <= set(STARTS[2:] if mixed else STARTS):
-        raise ParameterError(
-            f"initial must be one of {', '.join(STARTS)}, or {q} of {', '.join(STARTS[2:])}; got {initial!r}"
-        )
-    return kinds

@@ -30,7 +30,8 @@ class FilteredStates:
     predicted_mean, predicted_covariance : (n, q), (n, q, q)
         Of zₜ given x₁ … xₜ₋₁.
     is_diffuse : (n, 2) bool
-        Whether the rows before t, and those up to t, leave some coordinate of a diffuse start open: means and covariances
+        Whether the rows before t, and those up to t, leave some coordinate of a diffuse start open: means and
+        covariances
         of these steps are those along the other directions.
     """
 
@@ -141,7 +142,8 @@ def simulate_states(
 ) -> FloatArray:
     """Draws (n_draws, n, q) of all states given all rows (Durbin and Koopman 2002).
 
-    A draw of the model has the same missing entries as the data; its own smoothed states are taken from it, and those of
+    A draw of the model has the same missing entries as the data; its own smoothed states are taken from it, and those
+    of
     the data added: what is left is a draw given the data, since covariances do not depend on values.
     """
     return np.concatenate([_draws(model, params, batch, n_draws, rng) for batch in source], axis=1)
@@ -150,7 +152,8 @@ def simulate_states(
 def residuals(model: LatentVariableModel, params: ModelParameters, source: Source) -> FloatArray:
     """Standardized one-step errors (n, p): independent N(0, 1) if the model is right.
 
-    L⁻¹ (xₜ - E[xₜ | x₁ … xₜ₋₁]) with L Lᵀ the covariance of what is observed of the row; NaN where nothing is, and where
+    L⁻¹ (xₜ - E[xₜ | x₁ … xₜ₋₁]) with L Lᵀ the covariance of what is observed of the row; NaN where nothing is, and
+    where
     a diffuse start leaves the prediction open.
     """
     return np.concatenate([_residuals(model, params, batch) for batch in source])

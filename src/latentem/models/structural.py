@@ -1,6 +1,7 @@
 """Ready forms of state space models for one series, and their sums: level, trend, season, autoregression.
 
-Each component is a block of states with its transition, noise, loadings and start; a sum has the blocks side by side and
+Each component is a block of states with its transition, noise, loadings and start; a sum has the blocks side by side
+and
 observes the sum of what they show (Harvey 1989, chapter 2; Durbin and Koopman 2012, chapter 3).
 """
 
@@ -41,7 +42,8 @@ class Component:
         p, q = len(self.noise), len(other.noise)
         above = tuple((*row, *(0.0,) * q) for row in self.transition)
         below = tuple((*(0.0,) * p, *row) for row in other.transition)
-        theirs = tuple(f"{entry}'" if entry in self.noise and isinstance(entry, str) else entry for entry in other.noise)
+        taken = {entry for entry in self.noise if isinstance(entry, str)}
+        theirs = tuple(f"{entry}'" if entry in taken else entry for entry in other.noise)
         return Component(
             above + below,
             self.noise + theirs,
@@ -73,7 +75,8 @@ def seasonal(period: int, *, form: str = "dummy", fixed: bool = False) -> Compon
     period : int
         At least 2.
     form : {"dummy", "trigonometric"}
-        "dummy": γₜ = -(γₜ₋₁ + … + γₜ₋ₛ₊₁) + wₜ.  "trigonometric": waves of ⌊s/2⌋ frequencies 2πj/s, whose amplitudes are
+        "dummy": γₜ = -(γₜ₋₁ + … + γₜ₋ₛ₊₁) + wₜ.  "trigonometric": waves of ⌊s/2⌋ frequencies 2πj/s, whose amplitudes
+        are
         random walks with one variance.
     fixed : bool
         Whether the pattern is held constant: without noise.

@@ -14,7 +14,8 @@ from .style import INK, Series, axes_or_new, tidy
 def draw_forecast(
     fitted: Any, X: Any, steps: int = 0, ax: Any = None, *, column: int = 0, level: float = 0.95, times: Any = None
 ) -> Any:
-    """Draw one series, the smoothed signal Λ E[zₜ | x] + d with its band, and a forecast with the interval of what is seen.
+    """Draw one series, the smoothed signal Λ E[zₜ | x] + d with its band, and a forecast with the interval of what is
+    seen.
 
     Parameters
     ----------
