@@ -41,7 +41,7 @@ from latentem.families import (
     zero_inflated as zi,
 )
 from latentem.families.composite import CompositeParameters
-from latentem.latents import categorical as c, markov_chain as mc, normal as no
+from latentem.latents import categorical as c, markov_chain as mc, normal as no, normal_chain as nc
 
 INF = np.inf
 
@@ -213,6 +213,11 @@ NORMAL_VARIANTS: dict[str, LatentSpecimen] = {
         lambda q: no.Normal(q, free=("mean", "covariance")),
         lambda q: no.NormalParameters(np.linspace(-1, 1, q), covariances(1, q)[0], ("mean", "covariance")),
     ),
+}
+
+# Chains of such vectors, whose unit is the group; their laws are in test_normal_chain.py.
+NORMAL_CHAINS: dict[str, LatentSpecimen] = {
+    "NormalChain": LatentSpecimen(nc.NormalChain, lambda q: nc.NormalChain(q).start()),
 }
 
 LATENTS: dict[str, LatentSpecimen] = {

@@ -28,6 +28,8 @@ from .series import Series, read_series
 from .undoing import unchanged_on_error
 
 LATENT = ("transition", "shift", "state_noise", "state_inputs", "initial_mean", "initial_covariance")
+# Of a column's variance: the least that its noise may have.
+SMALLEST_SHARE = 1e-12
 EMISSION = ("loadings", "offset", "noise", "inputs")
 
 
@@ -223,7 +225,10 @@ class LinearGaussianStateSpace(BaseEstimator):
             initial_covariance=self.initial_covariance,
         )
         weights = (np.zeros((p, m)) if self.inputs is None else self.inputs) if m else 0
-        family = LinearGaussian(noise=self.noise, offset=self.offset, loadings=self.loadings, inputs=weights)
+        floor = tuple((SMALLEST_SHARE * _variances(series)).tolist())
+        family = LinearGaussian(
+            noise=self.noise, offset=self.offset, loadings=self.loadings, inputs=weights, floor=floor
+        )
         return LatentVariableModel(chain, family)
 
     def _start(self, model: LatentVariableModel, series: Series) -> ModelParameters:
@@ -232,8 +237,7 @@ class LinearGaussianStateSpace(BaseEstimator):
         emission = model.family.start(batch, self.n_states)
         emission = model.family.conform(emission)
         latent = model.latent.start()
-        spread = np.nanvar(series.source.values, axis=0)
-        spread = np.where(np.isfinite(spread) & (spread > 0), spread, 1.0)
+        spread = _variances(series)
         if self.loadings is not None:
             latent = replace(latent, noise=_rough_noise(latent.noise, emission.loadings, spread))
             emission = replace(emission, noise=0.5 * np.diag(spread) if emission.noise.ndim == 2 else 0.5 * spread)
@@ -403,6 +407,13 @@ def _rough_noise(noise: FloatArray, loadings: FloatArray, spread: FloatArray) ->
     shown = np.divide(spread[:, None], size**2, out=np.full(loadings.shape, np.inf), where=size > 0).min(axis=0)
     variances = np.where(np.isfinite(shown), 0.1 * shown, 1e-3 * spread.mean())
     return np.diag(variances) if noise.ndim == 2 else variances
+
+
+def _variances(series: Series) -> FloatArray:
+    """Those of the columns; 1 where a column does not tell one."""
+    observed = [column[~np.isnan(column)] for column in series.source.values.T]
+    found = np.array([float(column.var()) if len(column) else 0.0 for column in observed])
+    return np.where(found > 0, found, 1.0)
 
 
 def _findings(model: LatentVariableModel, series: Series) -> list[Finding]:

@@ -331,7 +331,7 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         moved = self._moved(statistics, params)
         if statistics.first_count > 0:
             moved = self._with_start(statistics, moved)
-        if "stationary" not in self.initial:
+        if "stationary" not in self.initial or not params.n_free:
             return moved
         objective, slope = partial(self.expected_log_density, statistics), partial(self.score, statistics)
         return ascend(objective, slope, params, moved)
