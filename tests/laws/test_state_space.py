@@ -78,8 +78,9 @@ def test_a_forecast_is_the_filter_over_missing_rows(level: em.LinearGaussianStat
 
 def test_residuals_of_the_right_model_are_standard_normal() -> None:
     rng = np.random.default_rng(2)
-    truth = {"transition": [[0.8]], "loadings": [[1.0], [0.5]], "offset": [1.0, -1.0], "noise": [[1.0, 0.4], [0.4, 0.9]]}
-    model = em.LinearGaussianStateSpace(1, **truth, state_noise=[1.0], initial="stationary", max_iter=0)
+    seen = {"loadings": [[1.0], [0.5]], "offset": [1.0, -1.0], "noise": [[1.0, 0.4], [0.4, 0.9]]}
+    moves = {"transition": [[0.8]], "state_noise": [1.0], "initial": "stationary"}
+    model = em.LinearGaussianStateSpace(1, **moves, **seen, max_iter=0)
     y, _ = model.fit(np.eye(2)).sample(3000, random_state=rng)
     errors = model.residuals(y)
     np.testing.assert_allclose(errors.T @ errors / 3000, np.eye(2), atol=0.1)
