@@ -53,6 +53,7 @@ from latentem.latents import (
     durations as du,
     markov_chain as mc,
     normal as no,
+    normal_chain as nc,
     semi_markov_chain as smc,
 )
 
@@ -264,6 +265,11 @@ NORMAL_VARIANTS: dict[str, LatentSpecimen] = {
         lambda q: no.Normal(q, free=("mean", "covariance")),
         lambda q: no.NormalParameters(np.linspace(-1, 1, q), covariances(1, q)[0], ("mean", "covariance")),
     ),
+}
+
+# Chains of such vectors, whose unit is the group; their laws are in test_normal_chain.py.
+NORMAL_CHAINS: dict[str, LatentSpecimen] = {
+    "NormalChain": LatentSpecimen(nc.NormalChain, lambda q: nc.NormalChain(q).start()),
 }
 
 LATENTS: dict[str, LatentSpecimen] = {

@@ -48,6 +48,7 @@ from .estimators import (
     HiddenMarkovModel as HiddenMarkovModel,
     InverseGaussianMixture as InverseGaussianMixture,
     LatentClassAnalysis as LatentClassAnalysis,
+    LinearGaussianStateSpace as LinearGaussianStateSpace,
     LogNormalMixture as LogNormalMixture,
     MixtureModel as MixtureModel,
     MultinomialHMM as MultinomialHMM,
@@ -79,6 +80,7 @@ from .latents import (
     Integers as Integers,
     MarkovChain as MarkovChain,
     Normal as Normal,
+    NormalChain as NormalChain,
     SemiMarkovChain as SemiMarkovChain,
 )
 from .model import (

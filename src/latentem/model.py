@@ -87,6 +87,13 @@ class Posterior:
         assert self.mean is not None and self.covariance is not None
         return self.mean, self.covariance
 
+    def covariance_sum(self, weights: FloatArray) -> FloatArray:
+        """(q, q): Σ w Cov(z | x) over the rows, where z is a vector."""
+        covariance = self.moments[1]
+        if len(covariance) == 1 < len(weights):
+            return np.asarray(weights.sum() * covariance[0])
+        return np.asarray(np.tensordot(weights, covariance, 1))
+
     def component(self, k: int) -> Posterior:
         """The posterior of one state alone, for a family with one component."""
         return Posterior(self.probabilities[k : k + 1], self.weights)

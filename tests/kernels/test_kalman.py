@@ -90,8 +90,8 @@ def test_filter_is_dense_conditioning_on_the_past(either: str, name: str) -> Non
 @pytest.mark.parametrize("name", CASES)
 def test_compiled_equals_the_reference(use_compiled: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     for q, m in ((1, 1), (2, 3), (4, 2), (5, 5)):
-        case = random_system(np.random.default_rng(q), q, m, 40, **{**CASES[name], "flat": min(q, CASES[name].get("flat", 0))})
-        case = case[0], replace(case[1], values=case[1].values)
+        options = {**CASES[name], "flat": min(q, CASES[name].get("flat", 0))}
+        case = random_system(np.random.default_rng(q), q, m, 40, **options)
         offsets = np.array([0, 11, 12, 40]) if not CASES[name].get("flat") else np.array([0, 18, 40])
         with monkeypatch.context() as patch:
             fast = run(*case, offsets, smooth=True)
@@ -160,7 +160,8 @@ def test_an_open_direction_is_told(either: str) -> None:
 
 
 def test_an_impossible_number_is_told(either: str) -> None:
-    still = Dynamics(np.eye(1)[None], np.zeros((1, 1, 1)), np.zeros((1, 1)), np.ones(1), np.zeros((1, 1)), np.empty((1, 0)))
+    zero = np.zeros((1, 1))
+    still = Dynamics(np.eye(1)[None], zero[None], zero, np.ones(1), zero, np.empty((1, 0)))
     numbers = Numbers(np.ones((3, 1)), np.ones((1, 1, 1)), np.zeros((1, 1)), np.array([1]))
     path = one(still, numbers)
     assert path.status[0] == 0 and path.log_likelihood[0] == 0

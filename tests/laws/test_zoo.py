@@ -32,7 +32,7 @@ def made(makers):
 
 
 FAMILIES = [*zoo._FAMILIES, *zoo.LINEAR_FAMILIES.values()]
-LATENTS = zoo.LATENTS | zoo.NORMAL_LATENTS
+LATENTS = zoo.LATENTS | zoo.NORMAL_LATENTS | zoo.NORMAL_CHAINS
 
 KINDS = {
     "families": (latentem.families, Family, [one.of(2) for one in FAMILIES], len(zoo.FAMILIES | zoo.LINEAR_FAMILIES)),

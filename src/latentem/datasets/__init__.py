@@ -55,6 +55,17 @@ def load_tone_perception() -> Table:
     return _load("tone_perception.csv")
 
 
+def load_nile() -> Table:
+    """Annual flow of the Nile at Aswan, 1871-1970 (Cobb 1978).
+
+    Returns
+    -------
+    Table
+        Columns `year` and `flow` (10⁸ m³); `values` is (100, 2).
+    """
+    return _load("nile.csv")
+
+
 def load_casino() -> Table:
     """300 rolls of an occasionally dishonest casino, simulated by Durbin, Eddy, Krogh and Mitchison (1998, page 56).
 

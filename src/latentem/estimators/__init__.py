@@ -25,6 +25,7 @@ from .named_mixtures import (
     VonMisesFisherMixture,
     WeibullMixture,
 )
+from .state_space import LinearGaussianStateSpace
 from .student_t_mixture import StudentTMixture
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "HiddenMarkovModel",
     "InverseGaussianMixture",
     "LatentClassAnalysis",
+    "LinearGaussianStateSpace",
     "LogNormalMixture",
     "MixtureModel",
     "MultinomialHMM",

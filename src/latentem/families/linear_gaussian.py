@@ -343,27 +343,32 @@ class LinearGaussian(Family[LinearGaussianParameters, LinearGaussianStatistics])
 
         A row with nothing observed (a step without a measurement, in a chain) tells nothing of x given z, and counts 0.
         """
-        mean, covariance = posterior.moments
+        assert posterior.mean is not None
+        mean = posterior.mean
         weights = np.ones(len(batch)) if posterior.weights is None else posterior.weights
         ones = np.ones((len(batch), 1))
         known = np.concatenate([ones, _covariates(batch)], axis=1) if self.n_inputs else ones
         if batch.missing:
             presence = batch.once("presence", lambda: Presence.of(batch.observed))
-            weights = weights * presence.seen.any(axis=1)[presence.pattern]
+            weights = weights * np.any(presence.seen, axis=1, keepdims=True)[presence.pattern, 0]
         else:
             presence = Presence.complete(*batch.values.shape)
-        spreads = presence.matrix_sums(weights, covariance)
+        if presence.is_one:
+            spreads = posterior.covariance_sum(weights)[None]
+        else:
+            spreads = presence.matrix_sums(weights, posterior.moments[1])
         rows, slopes, rest = _complete(batch, presence, mean, known, params)
         design = np.concatenate([known, mean], axis=1)
         k = known.shape[1]
-        gram = (design.T * weights) @ design
+        weighted = design if posterior.weights is None and not batch.missing else design * weights[:, None]
+        gram = weighted.T @ design
         gram[k:, k:] += spreads.sum(axis=0)
-        cross = (rows.T * weights) @ design
+        cross = rows.T @ weighted
         square: FloatArray
         if params.noise.ndim == 1:
             square = weights @ rows**2
         else:
-            square = (rows.T * weights) @ rows
+            square = rows.T @ (rows if weighted is design else rows * weights[:, None])
         if batch.missing:
             counts = presence.sums(weights)
             cross[:, k:] += np.einsum("mpq,mqr->pr", slopes, spreads)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from math import prod
+from threading import local
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,9 @@ from .compiled import address, as_doubles, library
 from .kalman_reference import reference
 
 UNDETERMINED, IMPOSSIBLE = 1, 2
+# Numbers of scratch space that a thread keeps from call to call, at most, for each use.
+LARGEST_KEPT = 4_000_000
+_kept = local()
 
 
 @dataclass(frozen=True)
@@ -103,11 +109,13 @@ class Path:
         Row of the tables that holds a step's covariances.
     predicted_root, filtered_root : (n, q, q)
         Tables of S, Cov = S Sᵀ; rows that `record` does not name are undefined.
+    n_flat : (n, 2) int
+        Table of how many flat directions are open before and after the observations of a step.
     log_likelihood : (G,)
         Of the numbers; over flat directions it is the integral.
     status : (G,) int
         0, or UNDETERMINED: the sequence leaves a flat direction open; or IMPOSSIBLE: an exact observation disagrees.
-        Nothing else of such a sequence is defined.
+        Whatever else is there of such a sequence is 0.
     smoothed : Smoothed or None
     """
 
@@ -116,6 +124,7 @@ class Path:
     record: Array
     predicted_root: FloatArray
     filtered_root: FloatArray
+    n_flat: Array
     log_likelihood: FloatArray
     status: Array
     smoothed: Smoothed | None = None
@@ -123,28 +132,71 @@ class Path:
 
 def run(dynamics: Dynamics, numbers: Numbers, offsets: Array, *, smooth: bool) -> Path:
     """Filter, and if asked smooth, the sequences [offsets[g], offsets[g + 1])."""
+    return _filled(_empty(len(numbers.values), dynamics.n_states, len(offsets) - 1, smooth), dynamics, numbers, offsets)
+
+
+def smooth(dynamics: Dynamics, numbers: Numbers, offsets: Array) -> tuple[Smoothed, FloatArray, Array]:
+    """Smoothed moments, log-likelihoods and status alone: what `run` fills beside them is written over at the
+    next call.
+    """
+    n, q = len(numbers.values), dynamics.n_states
+    sizes = ((n, q), (n, q), (n,), (n, q, q), (n, q, q), (n, 2))
+    predicted, filtered, record, before, after, n_flat = _scratch(sizes, "path")
+    whole = _smoothed(n, q)
+    groups = np.zeros(len(offsets) - 1), np.zeros(len(offsets) - 1, np.int64)
+    index = record.view(np.int64), n_flat.view(np.int64)
+    path = Path(predicted, filtered, index[0], before, after, index[1], *groups, whole)
+    _filled(path, dynamics, numbers, offsets)
+    return whole, path.log_likelihood, path.status
+
+
+def _filled(path: Path, dynamics: Dynamics, numbers: Numbers, offsets: Array) -> Path:
     compiled = library()
-    path = _empty(len(numbers.values), dynamics.n_states, len(offsets) - 1, smooth)
     if compiled is None:
         reference(dynamics, numbers, offsets, path)
     else:
         _run_compiled(compiled, dynamics, numbers, offsets, path)
+    for g in np.flatnonzero(path.status):
+        _blank(path, int(offsets[g]), int(offsets[g + 1]))
     return path
 
 
+def _scratch(shapes: Sequence[tuple[int, ...]], use: str) -> list[FloatArray]:
+    """Arrays to write over, from memory that the thread keeps: fresh memory costs more than the recursion."""
+    sizes = [prod(shape) for shape in shapes]
+    space = getattr(_kept, use, None)
+    if space is None or len(space) < sum(sizes):
+        space = np.empty(sum(sizes))
+        if len(space) <= LARGEST_KEPT:
+            setattr(_kept, use, space)
+    ends = np.cumsum(sizes).tolist()
+    return [space[end - size : end].reshape(shape) for end, size, shape in zip(ends, sizes, shapes, strict=True)]
+
+
+def _blank(path: Path, start: int, stop: int) -> None:
+    """Zeros for a sequence that failed, so that nothing reads what was never written."""
+    rows = slice(start, stop)
+    parts: list[Any] = [path] if path.smoothed is None else [path, path.smoothed]
+    for part in parts:
+        for item in fields(part):
+            array = getattr(part, item.name)
+            if isinstance(array, np.ndarray) and len(array) == len(path.record) and array.dtype == float:
+                array[rows] = 0.0
+    path.record[rows] = np.arange(start, stop)
+    if path.smoothed is not None:
+        path.smoothed.kept[rows] = np.arange(start, stop)
+
+
 def _empty(n: int, q: int, n_groups: int, smooth: bool) -> Path:
-    def rows() -> FloatArray:
-        return np.empty((n, q))
+    index, n_flat, status = np.empty(n, np.int64), np.zeros((n, 2), np.int64), np.zeros(n_groups, np.int64)
+    rows, tables = (np.empty((n, q)), np.empty((n, q))), (np.empty((n, q, q)), np.empty((n, q, q)))
+    smoothed = _smoothed(n, q) if smooth else None
+    return Path(rows[0], rows[1], index, tables[0], tables[1], n_flat, np.zeros(n_groups), status, smoothed)
 
-    def tables() -> FloatArray:
-        return np.empty((n, q, q))
 
-    def index() -> Array:
-        return np.empty(n, np.int64)
-
-    smoothed = Smoothed(rows(), rows(), index(), tables(), tables(), tables()) if smooth else None
-    status = np.zeros(n_groups, np.int64)
-    return Path(rows(), rows(), index(), tables(), tables(), np.zeros(n_groups), status, smoothed)
+def _smoothed(n: int, q: int) -> Smoothed:
+    tables = [np.empty((n, q, q)) for _ in range(3)]
+    return Smoothed(np.empty((n, q)), np.empty((n, q)), np.empty(n, np.int64), *tables)
 
 
 def _run_compiled(compiled: Any, dynamics: Dynamics, numbers: Numbers, offsets: Array, path: Path) -> None:
@@ -154,11 +206,10 @@ def _run_compiled(compiled: Any, dynamics: Dynamics, numbers: Numbers, offsets: 
     bounds = np.ascontiguousarray(offsets, np.int64)
     sizes = np.array([q, m, k, len(bounds) - 1, q if varying else 0], np.int64)
     D, smoothed = q + k, path.smoothed
-    ways: list[Any] = [None] * 7
+    ways: list[Any] = [None] * 6
     moments: list[Any] = [None] * 6
     if smoothed is not None:
-        shapes = ((n, q, D), (n, D, m), (n, D, D), (n, D, D), (n, q, q), (n, q, q))
-        ways = [*map(np.empty, shapes), np.empty((n, 2), np.int64)]
+        ways = _scratch(((n, q, D), (n, D, m), (n, D, D), (n, D, D), (n, q, q), (n, q, q)), "ways")
         moments = [getattr(smoothed, item.name) for item in fields(smoothed)]
     arrays = [
         sizes,
@@ -180,8 +231,9 @@ def _run_compiled(compiled: Any, dynamics: Dynamics, numbers: Numbers, offsets: 
         path.record,
         path.predicted_root,
         path.filtered_root,
-        np.empty((n, m)),
+        *_scratch(((n, m),), "innovations"),
         *ways,
+        path.n_flat,
         *moments,
         path.log_likelihood,
         path.status,

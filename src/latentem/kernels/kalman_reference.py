@@ -29,7 +29,8 @@ class _ImpossibleError(Exception):
 class _Tall:
     """Rows that are linear in what is unknown: z, and behind it the coordinates X = (d, e) that the step began with.
 
-    `flat` (r, k) on the directions that are still flat, `normal` (r, q) on the coordinates e, `spent` (r, ·) on noise that
+    `flat` (r, k) on the directions that are still flat, `normal` (r, q) on the coordinates e, `spent` (r, ·) on noise
+    that
     z no longer depends on.
     """
 
@@ -48,7 +49,8 @@ class _Tall:
 class _Record:
     """What a step does to covariances and means.
 
-    `back`, `noise_back` and the rest: X = Γ v + Φ X' + C ξ, with X' the coordinates of the next step, and the disturbance
+    `back`, `noise_back` and the rest: X = Γ v + Φ X' + C ξ, with X' the coordinates of the next step, and the
+    disturbance
     on the way there, w = N X' + M ξ.
     """
 
@@ -92,10 +94,10 @@ def _forward(
         arrival = -1 if t + 1 == stop else 0 if dynamics.arrival is None else int(dynamics.arrival[t + 1])
         repeats = last >= 0 and (pattern, arrival) == key and not flat.shape[1]
         if not (repeats and (path.record[t - 1] != t - 1 or _is_same(records[last].before, after))):
-            path.predicted_root[t] = root
+            path.predicted_root[t], path.n_flat[t, 0] = root, flat.shape[1]
             record, root, flat = _record(dynamics, numbers, pattern, arrival, root, after, flat)
             after, last, key, records[t] = root @ root.T, t, (pattern, arrival), record
-            path.filtered_root[t] = record.filtered_root
+            path.filtered_root[t], path.n_flat[t, 1] = record.filtered_root, flat.shape[1]
         path.record[t], path.predicted[t] = last, mean
         path.filtered[t], added = _observe_mean(numbers, records[last], pattern, t, mean, innovations[t - start])
         total += added
@@ -108,13 +110,20 @@ def _forward(
 
 
 def _record(
-    dynamics: Dynamics, numbers: Numbers, pattern: int, arrival: int, root: FloatArray, before: FloatArray, flat: FloatArray
+    dynamics: Dynamics,
+    numbers: Numbers,
+    pattern: int,
+    arrival: int,
+    root: FloatArray,
+    before: FloatArray,
+    flat: FloatArray,
 ) -> tuple[_Record, FloatArray, FloatArray]:
     """A step's record, and the square root and the flat directions of the next."""
     q, count = len(root), int(numbers.counts[pattern])
     tall = _Tall.at(root, flat)
     shape = np.hstack([flat, root])
-    ways, inverse, known, log_determinant = np.zeros((2 * q + flat.shape[1], count)), np.zeros(count), np.full(count, -1.0), 0.0
+    ways, inverse, known = np.zeros((2 * q + flat.shape[1], count)), np.zeros(count), np.full(count, -1.0)
+    log_determinant = 0.0
     for i in range(count):
         h, deviation = numbers.rows[pattern, i], float(numbers.deviations[pattern, i])
         if tall.flat.shape[1] and _pins(h, tall.flat[:q]):
@@ -234,7 +243,8 @@ def _backward(
 
 def _spread(record: _Record, ahead: FloatArray, out: Smoothed, t: int) -> FloatArray:
     """The covariances of a step from the square root of that of X' (r', ·); the square root of that of X."""
-    wide, noise = np.hstack([record.back @ ahead, record.rest]), np.hstack([record.noise_back @ ahead, record.noise_rest])
+    wide = np.hstack([record.back @ ahead, record.rest])
+    noise = np.hstack([record.noise_back @ ahead, record.noise_rest])
     if wide.shape[1] < len(wide):
         wide = np.hstack([wide, np.zeros((len(wide), len(wide) - wide.shape[1]))])
         noise = np.hstack([noise, np.zeros((len(noise), wide.shape[1] - noise.shape[1]))])

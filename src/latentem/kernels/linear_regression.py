@@ -94,7 +94,8 @@ def maximize(
     """
     if moments.count <= SMALLEST_VARIANCE:
         return coefficients, noise
-    together = not freedom.is_plain and (noise.ndim == 2 or freedom.binds_rows)
+    bound = noise.ndim == 2 and not _same_in_all_rows(freedom.coefficients)
+    together = not freedom.is_plain and (bound or freedom.binds_rows)
     if not together:
         coefficients = _row_by_row(moments, coefficients, freedom)
         return coefficients, noise_of(moments.scatter(coefficients), moments.count, noise, freedom)
@@ -149,6 +150,11 @@ def _row_by_row(moments: Moments, coefficients: FloatArray, freedom: Freedom) ->
     if freedom.is_plain:
         return coefficients + _solved(moments.gram, slope)
     updated = coefficients.copy()
+    if _same_in_all_rows(freedom.coefficients):
+        free = freedom.coefficients[0] >= 0
+        if free.any():
+            updated[:, free] += _solved(moments.gram[np.ix_(free, free)], slope[:, free])
+        return updated
     for row, groups in enumerate(freedom.coefficients):
         free = groups >= 0
         if free.any():
@@ -156,6 +162,12 @@ def _row_by_row(moments: Moments, coefficients: FloatArray, freedom: Freedom) ->
             gram = which.T @ moments.gram[np.ix_(free, free)] @ which
             updated[row, free] += which @ _solved(gram, slope[row, free] @ which)
     return updated
+
+
+def _same_in_all_rows(groups: Array) -> bool:
+    """Whether the same coefficients are held in all rows and no others are equal: then R does not enter."""
+    free = groups >= 0
+    return bool(np.all(free == free[:1])) and len(np.unique(groups[free])) == free.sum()
 
 
 def _jointly(moments: Moments, coefficients: FloatArray, noise: FloatArray, groups: Array) -> FloatArray:

@@ -1,7 +1,9 @@
 """Rows y = Λ z + e, e ~ N(0, R), as independent numbers that a Kalman filter takes in one at a time.
 
-Rows with the same entries observed are treated alike.  Where R is regular, its root whitens them; of more entries than z
-has coordinates, an orthogonal transformation then leaves as many numbers as coordinates, and a rest that z does not touch
+Rows with the same entries observed are treated alike.  Where R is regular, its root whitens them; of more entries
+than z
+has coordinates, an orthogonal transformation then leaves as many numbers as coordinates, and a rest that z does not
+touch
 (Jungbacker and Koopman 2015).  Where R is singular, its eigenvectors make numbers of which some have no noise.
 """
 
@@ -22,15 +24,14 @@ SINGULAR = 1e-14
 class _Plan:
     """How rows of one pattern become numbers: `take` (m, o) times y, with `rows` (m, q) and `deviations` (m,).
 
-    What is lost has the log density `constant` - ½ |take_rest y|².
+    What is lost has the log density `constant` - ½ |across y|², `across` (o - m, o).
     """
 
     take: FloatArray
     rows: FloatArray
     deviations: FloatArray
     constant: float = 0.0
-    whiten: FloatArray | None = None
-    onto: FloatArray | None = None
+    across: FloatArray | None = None
 
 
 def as_numbers(
@@ -47,8 +48,15 @@ def as_numbers(
     noise : (p,) or (p, p)
         Variances or covariances, of which some may be zero.
     """
-    plans = [_plan(loadings[seen], noise[seen] if noise.ndim == 1 else noise[np.ix_(seen, seen)]) for seen in presence.seen]
+    plans = [
+        _plan(loadings[seen], noise[seen] if noise.ndim == 1 else noise[np.ix_(seen, seen)]) for seen in presence.seen
+    ]
     n, q = len(deviations), loadings.shape[1]
+    if presence.is_one and presence.seen.all():
+        (plan,) = plans
+        counts = np.array([len(plan.deviations)])
+        one = Numbers(deviations @ plan.take.T, plan.rows[None], plan.deviations[None], counts)
+        return one, np.full(n, plan.constant) + _rest(plan, deviations)
     m = max(1, *(len(plan.deviations) for plan in plans))
     values, lost = np.zeros((n, m)), np.empty(n)
     rows, spreads = np.zeros((len(plans), m, q)), np.zeros((len(plans), m))
@@ -65,9 +73,9 @@ def as_numbers(
 
 def _rest(plan: _Plan, y: FloatArray) -> FloatArray | float:
     """-½ the squares of what lies across the numbers that are kept."""
-    if plan.whiten is None or plan.onto is None:
+    if plan.across is None:
         return 0.0
-    across = y @ (plan.whiten - plan.onto @ (plan.onto.T @ plan.whiten)).T
+    across = y @ plan.across.T
     return np.asarray(-0.5 * np.einsum("np,np->n", across, across))
 
 
@@ -95,6 +103,6 @@ def _collapsed(loadings: FloatArray, whiten: FloatArray, constant: float) -> _Pl
     seen = whiten @ loadings
     if p <= q:
         return _Plan(whiten, seen, np.ones(p), constant)
-    onto, rows = np.linalg.qr(seen)
-    constant -= 0.5 * (p - q) * LOG_2PI
-    return _Plan(onto.T @ whiten, rows, np.ones(q), constant, whiten, onto)
+    orthogonal, rows = np.linalg.qr(seen, mode="complete")
+    turned = orthogonal.T @ whiten
+    return _Plan(turned[:q], rows[:q], np.ones(q), constant - 0.5 * (p - q) * LOG_2PI, turned[q:])

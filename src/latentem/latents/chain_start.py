@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import solve_discrete_lyapunov
 from scipy.optimize import minimize
 
-from .._typing import FloatArray
+from .._typing import Array, FloatArray
 from ..errors import ParameterError
-from ..kernels.derivatives import gradient
+from ..kernels.linear_regression import precision
 from .chain_parameters import NormalChainParameters
 
 STARTS = ("free", "mean", "known", "stationary", "diffuse")
@@ -47,7 +47,7 @@ class Start:
         return cls(mean, covariance, root_of(covariance), np.eye(q)[:, open_ends])
 
 
-def _stationary(params: NormalChainParameters, settled: FloatArray) -> tuple[FloatArray, FloatArray]:
+def _stationary(params: NormalChainParameters, settled: Array) -> tuple[FloatArray, FloatArray]:
     """Mean (I - A)⁻¹ b, and the covariance V = A V Aᵀ + Q, of the coordinates that are stationary."""
     A = params.transition[np.ix_(settled, settled)]
     if np.any(params.transition[np.ix_(settled, ~settled)]):
@@ -55,11 +55,11 @@ def _stationary(params: NormalChainParameters, settled: FloatArray) -> tuple[Flo
     radius = float(np.abs(np.linalg.eigvals(A)).max())
     if not radius < 1 - 1e-10:
         raise ParameterError(
-            f"the transition matrix has an eigenvalue of modulus {radius:.6g}; a stationary start needs all below 1: use "
+            f"the transition has an eigenvalue of modulus {radius:.6g}; a stationary start needs all below 1: use "
             "a diffuse, known or free one"
         )
     V = solve_discrete_lyapunov(A, params.noise_matrix[np.ix_(settled, settled)])
-    return np.linalg.solve(np.eye(len(A)) - A, params.shift[settled]), 0.5 * (V + V.T)
+    return np.asarray(np.linalg.solve(np.eye(len(A)) - A, params.shift[settled])), 0.5 * (V + V.T)
 
 
 def root_of(covariance: FloatArray) -> FloatArray:
@@ -67,7 +67,7 @@ def root_of(covariance: FloatArray) -> FloatArray:
     if not covariance.any():
         return np.zeros_like(covariance)
     try:
-        return np.linalg.cholesky(covariance)
+        return np.asarray(np.linalg.cholesky(covariance))
     except np.linalg.LinAlgError:
         scale = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
         units = np.where(scale > 0, scale, 1.0)
@@ -78,17 +78,49 @@ def root_of(covariance: FloatArray) -> FloatArray:
         return np.asarray((signs[:, None] * upper).T)
 
 
+def stationary_slopes(
+    params: NormalChainParameters, settled: Array, first: FloatArray, scatter: FloatArray, count: float
+) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Derivatives of -½ [n log|V| + tr(V⁻¹ S)], the density of a stationary z₁, by A (q, q), b (q,) and Q (q, q).
+
+    With G = ½ (V⁻¹ S V⁻¹ - n V⁻¹) and Λ = Aᵀ Λ A + G they are 2 Λ A V + μ mᵀ, μ and Λ, where μ = (I - A)⁻ᵀ V⁻¹ Σ E[z₁
+    - m].
+
+    Parameters
+    ----------
+    settled : (q,) bool
+        The coordinates that are stationary.
+    first, scatter : (q,), (q, q)
+        Σ E[z₁ - m] and S.
+    """
+    block, q = np.ix_(settled, settled), len(settled)
+    A = params.transition[block]
+    m, V = _stationary(params, settled)
+    inverse = precision(V)[0]
+    G = 0.5 * (inverse @ scatter[block] @ inverse - count * inverse)
+    by_noise = solve_discrete_lyapunov(A.T, G)
+    by_shift = np.linalg.solve((np.eye(len(A)) - A).T, inverse @ first[settled])
+    slopes = np.zeros((q, q)), np.zeros(q), np.zeros((q, q))
+    slopes[0][block] = 2 * by_noise @ A @ V + np.outer(by_shift, m)
+    slopes[1][settled], slopes[2][block] = by_shift, 0.5 * (by_noise + by_noise.T)
+    return slopes
+
+
 def ascend(
-    objective: Callable[[NormalChainParameters], float], params: NormalChainParameters, guess: NormalChainParameters
+    objective: Callable[[NormalChainParameters], float],
+    slope: Callable[[NormalChainParameters], FloatArray],
+    params: NormalChainParameters,
+    guess: NormalChainParameters,
 ) -> NormalChainParameters:
     """Parameters with a higher objective than both, where its maximum has no closed form: quasi-Newton steps (BFGS).
 
-    It is minus infinity where the chain is not stationary; never returns parameters worse than `params`.
+    It is minus infinity where the chain is not stationary; what is returned is never worse than `params`.
     """
 
     def value(candidate: NormalChainParameters) -> float:
         try:
-            found = objective(candidate)
+            with np.errstate(all="ignore"):
+                found = objective(candidate)
         except (ParameterError, np.linalg.LinAlgError):
             return -np.inf
         return found if np.isfinite(found) else -np.inf
@@ -96,16 +128,11 @@ def ascend(
     begin = max(params, guess, key=value)
     size = 1 + abs(value(begin))
 
-    def loss(vector: FloatArray) -> float:
-        with np.errstate(over="ignore"):
-            return -value(params.unflatten(vector)) / size if np.all(np.isfinite(vector)) else np.inf
+    def loss(vector: FloatArray) -> tuple[float, FloatArray]:
+        candidate = params.unflatten(vector) if np.all(np.isfinite(vector)) else params
+        found = value(candidate) if np.all(np.isfinite(vector)) else -np.inf
+        return -found / size, -slope(candidate) / size if np.isfinite(found) else np.zeros_like(vector)
 
-    def slope(vector: FloatArray) -> FloatArray:
-        found = gradient(loss, vector)
-        return np.where(np.isfinite(found), found, 0.0)
-
-    with np.errstate(invalid="ignore"):
-        found = minimize(loss, begin.flatten(), jac=slope, method="BFGS", options={"gtol": 1e-9, "maxiter": MOST_STEPS})
-    moved = params.unflatten(found.x) if np.all(np.isfinite(found.x)) else begin
-    best = max(begin, moved, key=value)
-    return replace(best, layout=params.layout)
+    with np.errstate(invalid="ignore", over="ignore"):
+        found = minimize(loss, begin.flatten(), jac=True, method="BFGS", options={"gtol": 1e-9, "maxiter": MOST_STEPS})
+    return max(begin, params.unflatten(found.x), key=value) if np.all(np.isfinite(found.x)) else begin

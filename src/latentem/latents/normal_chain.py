@@ -1,8 +1,11 @@
-"""A chain of vectors with normal disturbances: z₁ ~ N(m, V), zₜ = A zₜ₋₁ + b + B uₜ + wₜ; posterior by Kalman smoothing."""
+"""A chain of vectors with normal disturbances: z₁ ~ N(m, V), zₜ = A zₜ₋₁ + b + B uₜ + wₜ; posterior by Kalman
+smoothing.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -12,46 +15,58 @@ from ..data import Batch
 from ..densities import Form, LinearGaussianDensity
 from ..errors import DataError, ParameterError
 from ..kernels import kalman
-from ..kernels.cholesky import log_cholesky_score
-from ..kernels.gaussian import inverse_factors, keep_definite
+from ..kernels.gaussian import keep_definite
 from ..kernels.linear_regression import Freedom, expected_log_normal, is_plain, maximize, precision
 from ..kernels.observations import as_numbers
 from ..model import Latent, Posterior
 from ..patterns import HELD, Pattern
+from .chain_options import KnownSeries, initial_option, named, noise_option
 from .chain_parameters import ChainLayout, NormalChainParameters, NormalChainStatistics
-from .chain_start import STARTS, Start, ascend, root_of
+from .chain_start import Start, ascend, root_of, stationary_slopes
 from .normal import presence_of
 
-STRUCTURES = ("full", "diagonal", "isotropic")
+SMALLEST = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True)
 class ChainPosterior(Posterior):
-    """Moments of zₜ, and those of the disturbances beside them.
+    """Moments of zₜ, and those of the disturbances beside them; `covariance` is None, see `moments`.
 
     Attributes
     ----------
-    path : Path
-        All that filter and smoother left behind.
+    smoothed : Smoothed
     params : NormalChainParameters
         At which they ran.
     """
 
-    path: kalman.Path | None = None
-    params: NormalChainParameters | None = None
+    smoothed: Any = None
+    params: Any = None
 
     @property
-    def smoothed(self) -> kalman.Smoothed:
-        assert self.path is not None and self.path.smoothed is not None
-        return self.path.smoothed
+    def moments(self) -> tuple[FloatArray, FloatArray]:
+        """E[zₜ | x] (n, q) and Cov(zₜ | x) (n, q, q): one matrix for many rows is copied to each only here."""
+        assert self.mean is not None
+        return self.mean, self._covariances
+
+    @cached_property
+    def _covariances(self) -> FloatArray:
+        smoothed = self.smoothed
+        n, q, _ = smoothed.covariance.shape
+        return smoothed.covariance.reshape(n, q * q).take(smoothed.kept, axis=0).reshape(n, q, q)
+
+    def covariance_sum(self, weights: FloatArray) -> FloatArray:
+        smoothed = self.smoothed
+        return _total(smoothed.covariance, np.bincount(smoothed.kept, weights, minlength=len(weights)))
 
 
 @dataclass(frozen=True)
 class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
     """z₁ ~ N(m, V), zₜ = A zₜ₋₁ + b + B uₜ + wₜ, wₜ ~ N(0, Q), over the rows of each group.
 
-    Entries are given as numbers (held), None (free) or names (equal where the names are).  M-step: a regression of zₜ on
-    (1, uₜ, zₜ₋₁), then Q from its residuals; exact, by turns (ECM) where held or equal entries meet a full Q.  A coordinate
+    Entries are given as numbers (held), None (free) or names (equal where the names are).  M-step: a regression of zₜ
+    on
+    (1, uₜ, zₜ₋₁), then Q from its residuals; exact, by turns (ECM) where held or equal entries meet a full Q.  A
+    coordinate
     whose noise is held at zero keeps its row of A and b: EM cannot move it, so give it in full.
 
     Attributes
@@ -59,18 +74,21 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
     size : int
         q.
     transition : (q, q) entries, optional
-        Of A; without them all is free.  An array (n, q, q) of numbers holds one for each row of the data: that which leads
+        Of A; without them all is free.  An array (n, q, q) of numbers holds one for each row of the data: that which
+        leads
         there (the first of each group is not used).
     shift : (q,) entries, optional
         Of b; without them it is held at 0.
     noise : {"full", "diagonal", "isotropic"}, (q,) entries, or (q, q)
-        Of Q.  A matrix of numbers is held; None in the rows and columns of some coordinates, and 0 elsewhere, leaves that
+        Of Q.  A matrix of numbers is held; None in the rows and columns of some coordinates, and 0 elsewhere, leaves
+        that
         block free.  An array (n, q, q) of numbers holds one for each row, as for `transition`.
     inputs : (q, m) entries, or int
         Of B, the weights of the m covariates; a number m leaves all free.
     initial : {"free", "mean", "known", "stationary", "diffuse"}, or q of the last three
         What z₁ is: N(m, V) with both estimated; with m estimated; with both held at the start's values; the stationary
-        distribution of the chain, whose M-step is numerical, since it binds A and Q together; or without prior knowledge,
+        distribution of the chain, whose M-step is numerical, since it binds A and Q together; or without prior
+        knowledge,
         exactly.  The coordinates that are stationary must not depend on others.
     initial_mean, initial_covariance : (q,), (q, q), optional
         m and V where a fit starts: 0 and I unless given.
@@ -96,21 +114,26 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         q = int(self.n_coordinates)
         for name in ("transition", "noise"):
             value = getattr(self, name)
-            if not isinstance(value, str | Pattern | _Series | None) and np.ndim(np.array(value, object)) == 3:
-                object.__setattr__(self, name, _Series.of(name, value, q))
+            if not isinstance(value, str | Pattern | KnownSeries | None) and np.ndim(np.array(value, object)) == 3:
+                object.__setattr__(self, name, KnownSeries.of(name, value, q))
         shift = np.zeros(q) if np.isscalar(self.shift) and self.shift == 0 else self.shift
         given = np.full((q, self.inputs), None) if isinstance(self.inputs, int) else self.inputs
         object.__setattr__(self, "shift", Pattern.of("shift", shift, (q,)))
         m = len(np.array(given, object).T) if np.size(np.array(given, object)) else 0
         object.__setattr__(self, "inputs", Pattern.of("inputs", np.array(given, object).reshape(q, m), (q, m)))
-        if not isinstance(self.transition, _Series):
+        if not isinstance(self.transition, KnownSeries):
             object.__setattr__(self, "transition", Pattern.of("transition", self.transition, (q, q)))
-        object.__setattr__(self, "noise", _noise_option(self.noise, q))
-        object.__setattr__(self, "initial", _initial_option(self.initial, q))
+        object.__setattr__(self, "noise", noise_option(self.noise, q))
+        object.__setattr__(self, "initial", initial_option(self.initial, q))
         for name, shape in (("initial_mean", (q,)), ("initial_covariance", (q, q))):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, Pattern.of(name, getattr(self, name), shape))
         self._check_still_rows()
+        if self.initial[0] == "mean" and np.linalg.eigvalsh(self.start().initial_covariance)[0] <= 0:
+            raise ParameterError(
+                "EM cannot move the mean of a start without variance: give a positive definite initial_covariance, "
+                'or a start that is "diffuse"'
+            )
 
     @property
     def form(self) -> Form:
@@ -129,6 +152,16 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         """m."""
         return int(self.inputs.shape[1])
 
+    @property
+    def is_series(self) -> bool:
+        """Whether some matrix is known for each row."""
+        return isinstance(self.transition, KnownSeries) or isinstance(self.noise, KnownSeries)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether A and Q are free in all entries."""
+        return not self.is_series and self.noise == "full" and bool(self.transition.is_free)
+
     # -- parameters ----------------------------------------------------------------------------
 
     def start(self) -> NormalChainParameters:
@@ -144,10 +177,10 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
     def conform(self, params: NormalChainParameters) -> NormalChainParameters:
         """The parameters with held entries at their numbers and equal ones at their mean, and marked as such."""
         q, m = self.size, self.n_inputs
-        transition = np.zeros((q, q)) if isinstance(self.transition, _Series) else self.transition.array
+        transition = np.zeros((q, q)) if isinstance(self.transition, KnownSeries) else self.transition.array
         parts = (("b", self.shift.array[:, None]), ("B", self.inputs.array), ("A", transition))
         together = Pattern.of(
-            "coefficients", np.concatenate([_named(x, part) for x, part in parts], axis=1), (q, 1 + m + q)
+            "coefficients", np.concatenate([named(x, part) for x, part in parts], axis=1), (q, 1 + m + q)
         )
         moved = params.with_coefficients(together.imposed(params.coefficients))
         noise, groups, moving = self._noise_of(np.asarray(params.noise, float))
@@ -161,7 +194,7 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
     def _noise_of(self, current: FloatArray) -> tuple[FloatArray, Array | None, Array]:
         """The noise under the structure, its groups, and the coordinates that move."""
         q, every = self.size, np.arange(self.size)
-        if isinstance(self.noise, _Series):
+        if isinstance(self.noise, KnownSeries):
             return np.zeros(q), np.full(q, HELD), every
         if self._has_matrix:
             matrix = np.diag(current) if current.ndim == 1 else current
@@ -173,16 +206,20 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
                 return values, np.full(q, HELD), np.flatnonzero(np.diagonal(values) > 0)
             return np.where(np.isnan(values), matrix, values), None, moving
         variances = np.diagonal(current).copy() if current.ndim == 2 else current
-        entries = {"diagonal": None, "isotropic": ["Q"] * q}.get(self.noise) if isinstance(self.noise, str) else self.noise
+        entries = self.noise
+        if isinstance(entries, str):
+            entries = ["Q"] * q if entries == "isotropic" else None
         pattern = Pattern.of("noise", entries, (q,))
         imposed = pattern.imposed(variances)
         return imposed, pattern.groups, np.flatnonzero((pattern.groups >= 0) | (imposed > 0))
 
     def _check_still_rows(self) -> None:
         """A coordinate without noise follows from its row of A and b, which EM cannot move."""
-        if isinstance(self.noise, _Series) or isinstance(self.transition, _Series):
-            return
         params = self.start()
+        if isinstance(self.noise, KnownSeries) and np.any(params.groups.coefficients >= 0):
+            raise ParameterError("noise is known for each row; transition, shift and inputs must then be numbers too")
+        if isinstance(self.transition, KnownSeries):
+            return
         still = np.setdiff1d(np.arange(self.size), params.groups.moving)
         free = np.flatnonzero((params.groups.coefficients[still] >= 0).any(axis=1))
         if len(free):
@@ -209,47 +246,52 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
             shift = shift + batch.covariates @ params.inputs.T
         rows = np.arange(batch.first_row, batch.first_row + len(batch)) if batch.rows is None else batch.rows
         transition, noise, arrival = params.transition[None], root_of(params.noise_matrix)[None], None
-        if isinstance(self.transition, _Series):
+        if isinstance(self.transition, KnownSeries):
             transition, arrival = self.transition.of_rows(rows), np.arange(len(batch))
-        if isinstance(self.noise, _Series):
+        if isinstance(self.noise, KnownSeries):
             noise, arrival = np.stack([root_of(Q) for Q in self.noise.of_rows(rows)]), np.arange(len(batch))
         if arrival is not None:
             transition = np.broadcast_to(transition, (len(batch), self.size, self.size))
             noise = np.broadcast_to(noise, transition.shape)
         return kalman.Dynamics(transition, noise, shift, start.mean, start.root, start.flat, arrival)
 
-    def run(
-        self, density: LinearGaussianDensity, batch: Batch, params: NormalChainParameters, *, smooth: bool
+    def filter(
+        self, density: LinearGaussianDensity, batch: Batch, params: NormalChainParameters
     ) -> tuple[kalman.Path, FloatArray]:
-        """Filter, and if asked smoother, of a batch, and the log-likelihood of each group.
+        """The filter over a batch, and the log-likelihood of each group."""
+        numbers, lost = self._numbers(density, batch)
+        path = kalman.run(self.dynamics(params, batch), numbers, batch.group_offsets, smooth=False)
+        return path, self._log_likelihood(path.log_likelihood, path.status, lost, batch)
+
+    def posterior(
+        self, log_density: LinearGaussianDensity, batch: Batch, params: NormalChainParameters
+    ) -> tuple[Posterior, FloatArray]:
+        """By the Kalman smoother.
 
         Raises
         ------
         DataError
             A sequence is too short to tell all of a diffuse start.
         """
+        numbers, lost = self._numbers(log_density, batch)
+        smoothed, found, status = kalman.smooth(self.dynamics(params, batch), numbers, batch.group_offsets)
+        log_likelihood = self._log_likelihood(found, status, lost, batch)
+        return ChainPosterior(mean=smoothed.mean, smoothed=smoothed, params=params), log_likelihood
+
+    def _numbers(self, density: LinearGaussianDensity, batch: Batch) -> tuple[kalman.Numbers, FloatArray]:
         if density.size != self.size:
             raise ParameterError(f"the loadings have {density.size} columns, but z has {self.size} coordinates")
-        numbers, lost = as_numbers(density.deviations, presence_of(density, batch), density.loadings, density.noise)
-        offsets = batch.group_offsets
-        path = kalman.run(self.dynamics(params, batch), numbers, offsets, smooth=smooth)
-        open_ends = np.flatnonzero(path.status == kalman.UNDETERMINED)
+        return as_numbers(density.deviations, presence_of(density, batch), density.loadings, density.noise)
+
+    def _log_likelihood(self, found: FloatArray, status: Array, lost: FloatArray, batch: Batch) -> FloatArray:
+        open_ends = np.flatnonzero(status == kalman.UNDETERMINED)
         if len(open_ends):
             raise DataError(
                 f"the sequence that begins at row {batch.row_of_unit(int(open_ends[0]), True)} does not tell all "
                 "coordinates of its diffuse start: it needs more rows, or a start that is known, free or stationary"
             )
-        log_likelihood = path.log_likelihood + np.add.reduceat(lost, offsets[:-1])
-        return path, np.where(path.status == kalman.IMPOSSIBLE, -np.inf, log_likelihood)
-
-    def posterior(
-        self, log_density: LinearGaussianDensity, batch: Batch, params: NormalChainParameters
-    ) -> tuple[Posterior, FloatArray]:
-        path, log_likelihood = self.run(log_density, batch, params, smooth=True)
-        smoothed = path.smoothed
-        assert smoothed is not None
-        covariance = _gathered(smoothed.covariance, smoothed.kept)
-        return ChainPosterior(mean=smoothed.mean, covariance=covariance, path=path, params=params), log_likelihood
+        whole = found + np.add.reduceat(lost, batch.group_offsets[:-1])
+        return np.where(status == kalman.IMPOSSIBLE, -np.inf, whole)
 
     def lagged(self, posterior: ChainPosterior, batch: Batch) -> FloatArray:
         """Cov(zₜ, zₜ₋₁ | x), (n, q, q); zero in the first row of a group."""
@@ -271,7 +313,8 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         known = [np.ones((len(mean), 1))] + ([] if not self.n_inputs else [batch.covariates[ahead]])  # type: ignore[index]
         g = np.concatenate([*known, mean], axis=1)
         k, disturbance, kept = g.shape[1] - self.size, smoothed.disturbance[ahead], smoothed.kept[behind]
-        gram, cross, square = (g.T * w) @ g, (disturbance.T * w) @ g, (disturbance.T * w) @ disturbance
+        left = [(part if batch.weights is None else part * w[:, None]).T for part in (g, disturbance)]
+        gram, cross, square = left[0] @ g, left[1] @ g, left[1] @ disturbance
         counts = np.bincount(kept, w, minlength=len(batch))
         gram[k:, k:] += _total(smoothed.covariance, counts)
         cross[:, k:] += _total(smoothed.cross, counts)
@@ -288,27 +331,25 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         moved = self._moved(statistics, params)
         if statistics.first_count > 0:
             moved = self._with_start(statistics, moved)
-        if "stationary" not in self.initial:
+        if "stationary" not in self.initial or not params.n_free:
             return moved
-        return ascend(lambda other: self.expected_log_density(statistics, other), params, moved)
+        objective, slope = partial(self.expected_log_density, statistics), partial(self.score, statistics)
+        return ascend(objective, slope, params, moved)
 
     def _moved(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> NormalChainParameters:
         """A, b, B and Q from the transitions alone."""
         groups, (about, _) = params.groups, statistics.about()
         moments, change = statistics.moments(params.noise.ndim == 1), params.coefficients - about
-        coefficients, noise, rows = groups.coefficients, params.noise, slice(None)
-        if groups.noise is None and len(groups.moving) < self.size:
-            rows = groups.moving
-            block = np.ix_(rows, rows)
-            coefficients, noise = coefficients[rows], noise[block]
-            moments = replace(moments, cross=moments.cross[rows], square=moments.square[block])
-        floor = np.full(len(coefficients), np.finfo(float).tiny)
-        freedom = Freedom(coefficients, groups.noise, floor, is_plain(coefficients))
-        change[rows], moved = maximize(moments, change[rows], noise, freedom)
+        rows = groups.moving if groups.noise is None else np.arange(self.size)
+        coefficients, noise, block = groups.coefficients[rows], params.noise, np.ix_(rows, rows)
+        square = moments.square if noise.ndim == 1 else moments.square[block]
+        moments = replace(moments, cross=moments.cross[rows], square=square)
+        freedom = Freedom(coefficients, groups.noise, np.full(len(rows), SMALLEST), is_plain(coefficients))
+        change[rows], moved = maximize(moments, change[rows], noise if noise.ndim == 1 else noise[block], freedom)
         updated = np.where(groups.coefficients >= 0, about + change, params.coefficients)
-        if rows is not slice(None) and groups.noise is None:
-            whole = params.noise.copy()
-            whole[np.ix_(groups.moving, groups.moving)] = moved
+        if noise.ndim == 2:
+            whole = noise.copy()
+            whole[block] = moved
             moved = whole
         return replace(params.with_coefficients(updated), noise=moved)
 
@@ -329,8 +370,8 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         return scatter
 
     def expected_log_density(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> float:
-        if isinstance(self.noise, _Series):
-            return 0.0  # known, like all the chain then: a constant
+        if isinstance(self.noise, KnownSeries):
+            return self._start_density(statistics, params)  # the rest of the chain is known then
         change = params.coefficients - statistics.about()[0]
         scatter = statistics.moments(params.noise.ndim == 1).scatter(change)
         noise, moving = params.noise, params.groups.moving
@@ -351,28 +392,39 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         return expected_log_normal(scatter, float(statistics.first_count), start.covariance[block])
 
     def score(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> FloatArray:
-        if "stationary" in self.initial:
-            return super().score(statistics, params)
         groups, moving = params.groups, params.groups.moving
         moved = statistics.shift(params.reference)
-        slope, first = np.zeros_like(moved.cross), []
-        if params.noise.ndim == 1:
-            inverse = np.divide(1.0, params.noise, out=np.zeros(self.size), where=params.noise > 0)
-            slope = inverse[:, None] * moved.cross
-        else:
-            slope[moving] = precision(params.noise[np.ix_(moving, moving)])[0] @ moved.cross[moving]
-        if groups.noise is None:
+        slope, by_noise = np.zeros_like(moved.cross), np.zeros((self.size, self.size))
+        if len(moving):
             block = np.ix_(moving, moving)
-            second = _covariance_score(params.noise[block], moved.square[block], moved.count)
+            inverse = precision(params.noise_matrix[block])[0]
+            slope[moving] = inverse @ moved.cross[moving]
+            by_noise[block] = 0.5 * (inverse @ moved.square[block] @ inverse - moved.count * inverse)
+        if "stationary" in self.initial:
+            by_transition, by_shift, by_start = self._start_slopes(moved, params)
+            slope[:, 1 + self.n_inputs :] += by_transition
+            slope[:, 0] += by_shift
+            by_noise += by_start
+        parts = [_summed(groups.coefficients, slope)]
+        if groups.noise is None:
+            parts.append(_in_log_cholesky(params.noise[block], by_noise[block]))
         elif params.noise.ndim == 1:
-            second = _summed(groups.noise, 0.5 * (np.diagonal(moved.square) * inverse - moved.count))
-        else:
-            second = np.empty(0)
+            parts.append(_summed(groups.noise, np.diagonal(by_noise) * params.noise))
         if "mean" in groups.initial:
-            first.append(precision(params.initial_covariance)[0] @ moved.first)
+            parts.append(precision(params.initial_covariance)[0] @ moved.first)
         if "covariance" in groups.initial:
-            first.append(_covariance_score(params.initial_covariance, moved.second, moved.first_count))
-        return np.concatenate([_summed(groups.coefficients, slope), second, *first])
+            inverse = precision(params.initial_covariance)[0]
+            by_start = 0.5 * (inverse @ moved.second @ inverse - moved.first_count * inverse)
+            parts.append(_in_log_cholesky(params.initial_covariance, by_start))
+        return np.concatenate(parts)
+
+    def _start_slopes(
+        self, statistics: NormalChainStatistics, params: NormalChainParameters
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        settled = np.array([kind == "stationary" for kind in self.initial])
+        start, count = self.start_of(params), float(statistics.first_count)
+        first = statistics.first + count * (params.initial_mean - start.mean)
+        return stationary_slopes(params, settled, first, self._start_scatter(statistics, start.mean), count)
 
     def pseudo_statistics(self, concentration: float) -> NormalChainStatistics:
         """None: there are no states that a Dirichlet prior could count (the model refuses other concentrations)."""
@@ -388,7 +440,7 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
 
         For a chain without inputs, and whose matrices do not change.
         """
-        if self.n_inputs or isinstance(self.transition, _Series) or isinstance(self.noise, _Series):
+        if self.n_inputs or self.is_series:
             raise ParameterError("a chain with inputs or known series of matrices cannot be drawn without its rows")
         start, root = self.start_of(params), root_of(params.noise_matrix)
         return np.concatenate([self._sample_path(params, start, root, int(n), rng) for n in lengths])
@@ -404,30 +456,6 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         return path
 
 
-@dataclass(frozen=True)
-class _Series:
-    """A matrix for each row of the data, known."""
-
-    name: str
-    matrices: tuple[bytes, tuple[int, ...]]
-
-    @classmethod
-    def of(cls, name: str, given: Any, q: int) -> _Series:
-        try:
-            array = np.array(given, float)
-        except (TypeError, ValueError) as error:
-            raise ParameterError(f"{name} with one matrix for each row must hold numbers only") from error
-        if array.shape[1:] != (q, q) or not np.all(np.isfinite(array)):
-            raise ParameterError(f"{name} must be finite, of shape (rows, {q}, {q}), got {array.shape}")
-        return cls(name, (array.tobytes(), array.shape))
-
-    def of_rows(self, rows: Array) -> FloatArray:
-        data, shape = self.matrices
-        if int(rows.max()) >= shape[0]:
-            raise DataError(f"{self.name} has {shape[0]} matrices, but the data have a row {int(rows.max())}")
-        return np.frombuffer(data).reshape(shape)[rows]
-
-
 def _steps(batch: Batch) -> tuple[Array, Any, Any]:
     """The first rows of the groups, the rows that a transition leads to, and those it comes from."""
     n, offsets = len(batch), np.asarray(batch.group_offsets)
@@ -437,71 +465,24 @@ def _steps(batch: Batch) -> tuple[Array, Any, Any]:
     return offsets[:-1], ahead, ahead - 1
 
 
-def _gathered(table: FloatArray, kept: Array) -> FloatArray:
-    n, q, _ = table.shape
-    return table.reshape(n, q * q).take(kept, axis=0).reshape(n, q, q)
-
-
-def _total(table: FloatArray, counts: FloatArray) -> FloatArray:
+def _total(table: FloatArray, counts: Any) -> FloatArray:
     """Σ of the matrices, each as often as it is counted."""
     used = np.flatnonzero(counts)
     return np.asarray(np.tensordot(counts[used], table[used], 1))
 
 
-def _covariance_score(covariance: FloatArray, scatter: FloatArray, count: Any) -> FloatArray:
-    return np.asarray(log_cholesky_score(inverse_factors(covariance[None]), scatter[None], np.atleast_1d(count))[0])
+def _in_log_cholesky(covariance: FloatArray, slope: FloatArray) -> FloatArray:
+    """A symmetric derivative by a covariance, as that by its log-Cholesky coordinates: 2 G L, the diagonal
+    times that of L.
+    """
+    factor = np.linalg.cholesky(covariance)
+    by_factor = 2 * slope @ factor
+    i = np.arange(len(factor))
+    by_factor[i, i] *= factor[i, i]
+    return np.asarray(by_factor[np.tril_indices(len(factor))])
 
 
 def _summed(groups: Array, slopes: FloatArray) -> FloatArray:
     """Derivatives by the free numbers: sums over the entries that each drives."""
     free = groups >= 0
     return np.asarray(np.bincount(groups[free], slopes[free]))
-
-
-def _named(prefix: str, entries: Array) -> Array:
-    """The entries with a prefix to their names, so that one name means one thing in one array only."""
-    named = np.empty(entries.size, dtype=object)
-    named[:] = [f"{prefix} {entry}" if isinstance(entry, str) else entry for entry in entries.flat]
-    return named.reshape(entries.shape)
-
-
-def _noise_option(noise: Any, q: int) -> Any:
-    if isinstance(noise, str):
-        if noise not in STRUCTURES:
-            raise ParameterError(f"noise must be one of {', '.join(STRUCTURES)} or entries, got {noise!r}")
-        return noise
-    if isinstance(noise, _Series | Pattern):
-        return noise
-    shape = (q, q) if np.ndim(np.array(noise, object)) == 2 else (q,)
-    pattern = Pattern.of("noise", noise, shape)
-    if len(shape) == 2:
-        _check_matrix(pattern)
-    elif np.any(pattern.values < 0):
-        raise ParameterError(f"noise holds a negative variance: {pattern.values.tolist()}")
-    return pattern
-
-
-def _check_matrix(pattern: Pattern) -> None:
-    """All numbers, a covariance matrix; or a free block, and zeros elsewhere."""
-    values = pattern.values
-    free = np.isnan(np.diagonal(values))
-    block = np.outer(free, free)
-    if any(isinstance(entry, str) for entry in pattern.array.flat) or not np.array_equal(np.isnan(values), block):
-        raise ParameterError("a noise matrix is given by numbers, or None in all rows and columns of some coordinates")
-    if free.any() and np.any(values[~block] != 0):
-        raise ParameterError("beside a free block, a noise matrix must be 0; give variances (q,) to hold some of them")
-    held = np.where(block, np.eye(len(values)), values)
-    if not np.allclose(held, held.T) or np.linalg.eigvalsh(held)[0] < -1e-10 * np.abs(held).max():
-        raise ParameterError("noise must be a covariance matrix: symmetric, without negative eigenvalues")
-
-
-def _initial_option(initial: Any, q: int) -> tuple[str, ...]:
-    if isinstance(initial, str):
-        initial = (initial,) * q
-    kinds = tuple(initial)
-    mixed = len(set(kinds)) > 1
-    if len(kinds) != q or not set(kinds) <= set(STARTS[2:] if mixed else STARTS):
-        raise ParameterError(
-            f"initial must be one of {', '.join(STARTS)}, or {q} of {', '.join(STARTS[2:])}; got {initial!r}"
-        )
-    return kinds

@@ -73,6 +73,8 @@ def _law_dense(
         close(log_likelihood[n], log, 1e-10 * (1 + abs(log)), f"{name}: log-likelihood of row {n}")
         close(mean[n], about[-q:], 1e-9 * (1 + np.abs(about[-q:])), f"{name}: posterior mean of row {n}")
         close(covariance[n], spread[-q:, -q:], 1e-9, f"{name}: posterior covariance of row {n}")
+        if np.isnan(batch.values[n]).all():
+            continue  # says nothing of x given z
         y, w = about[:-q] - emission.offset, np.append(known, about[-q:])
         inner = np.zeros((len(w), len(w)))
         inner[-q:, -q:] = spread[-q:, -q:]

@@ -49,6 +49,7 @@ typedef struct {
     double *next, *flat_next;           /* (q, q), (q, k) */
     double *before, *after;             /* (q, q): predicted covariances of a step and of the next */
     double *gain, *inverse, *known;     /* (m, q), (m,), (m,) */
+    double *across;                     /* (m, m): h_i' gain_j, what an innovation takes from the later ones */
     double *tall;                       /* (3 q + k, 2 q + 2 k): columns e, the next noise or one of a number, d, spent */
     double *vector, *along, *share;     /* (3 q + 2 k,) each */
     double *ahead, *ahead_next, *root;  /* (D,), (D,), (D, D) */
@@ -235,8 +236,6 @@ INLINE void keep(const System *s, const Work *w, const Results *out, int64_t t, 
     const int64_t q = s->q, D = q + s->k, stride = 2 * q + 2 * s->k, k = w->k_now, d = q + w->k_before;
     const int64_t first = 2 * q + s->k - k;
     double *back = out->back + t * D * D, *rest = out->rest + t * D * D;
-    out->n_flat[2 * t] = w->k_before;
-    out->n_flat[2 * t + 1] = k;
     for (int64_t r = 0; r < d; r++) {
         const double *row = w->tall + (q + r) * stride;
         memset(rest + r * D, 0, (size_t)D * sizeof(double));
@@ -275,6 +274,9 @@ INLINE void record(const System *s, Work *w, const Results *out, int64_t t, int6
         memcpy(w->gain + i * q, w->share, (size_t)q * sizeof(double));
         for (int64_t r = 0; r < coordinates; r++) out->ways[(t * D + r) * s->m + i] = w->share[q + r];
     }
+    for (int64_t i = 0; i < s->counts[pattern]; i++)
+        for (int64_t j = 0; j < i; j++)
+            w->across[i * s->m + j] = dot(s->rows + (pattern * s->m + i) * q, w->gain + j * q, q);
     for (int64_t i = 0; i < q; i++)
         memcpy(out->filtered_root + (t * q + i) * q, w->tall + i * stride, (size_t)q * sizeof(double));
     if (arrival >= 0) {
@@ -286,26 +288,30 @@ INLINE void record(const System *s, Work *w, const Results *out, int64_t t, int6
         advance(s, w, arrival, out->back ? n_rows + q : q);
         square(w->next, q, q, q, w->after);
     }
+    out->n_flat[2 * t] = w->k_before;
+    out->n_flat[2 * t + 1] = w->k_now;
     if (out->back) keep(s, w, out, t, arrival);
 }
 
 /* Take in the numbers of a step: the state's mean moves; returns IMPOSSIBLE if an exact one disagrees. */
 INLINE int observe_mean(const System *s, const Work *w, int64_t pattern, const double *y, double *state,
                         double *innovations, double *total) {
-    const int64_t q = s->q;
+    const int64_t q = s->q, count = s->counts[pattern];
+    const double *rows = s->rows + pattern * s->m * q;
     double sum = w->log_determinant + LOG_2_PI * (double)w->n_normal;
-    for (int64_t i = 0; i < s->counts[pattern]; i++) {
-        const double *h = s->rows + (pattern * s->m + i) * q, *gain = w->gain + i * q;
-        const double error = y[i] - dot(h, state, q);
+    for (int64_t i = 0; i < count; i++) innovations[i] = y[i] - dot(rows + i * q, state, q);
+    for (int64_t i = 0; i < count; i++) {
+        for (int64_t j = 0; j < i; j++) innovations[i] -= w->across[i * s->m + j] * innovations[j];
+        const double error = innovations[i];
         if (w->known[i] >= 0.0) {
             double size = fabs(y[i]) + w->known[i];
-            for (int64_t j = 0; j < q; j++) size += fabs(h[j] * state[j]);
+            for (int64_t j = 0; j < q; j++) size += fabs(rows[i * q + j] * state[j]);
             if (!(fabs(error) <= AGREES * size)) return IMPOSSIBLE;
         }
         sum += error * error * w->inverse[i];
-        innovations[i] = error;
-        for (int64_t j = 0; j < q; j++) state[j] += gain[j] * error;
     }
+    for (int64_t i = 0; i < count; i++)
+        for (int64_t j = 0; j < q; j++) state[j] += w->gain[i * q + j] * innovations[i];
     *total = sum;
     return 0;
 }
@@ -404,7 +410,7 @@ INLINE void backward(const System *s, Work *w, const Results *out, int64_t start
 /* Doubles of work space. */
 EXPORT int64_t latentem_kalman_work(int64_t q, int64_t m, int64_t k) {
     const int64_t D = q + k;
-    return 3 * q * q + q * k + m * (q + 2) + (3 * q + k) * (2 * q + 2 * k) + 3 * (4 * q + 2 * k) + 2 * D + D * D +
+    return 3 * q * q + q * k + m * (q + 2 + m) + (3 * q + k) * (2 * q + 2 * k) + 3 * (4 * q + 2 * k) + 2 * D + D * D +
            (D + 2 * q) * 2 * D;
 }
 
@@ -441,6 +447,7 @@ EXPORT CLONES void latentem_kalman(const int64_t *sizes, const int64_t *offsets,
     w.gain = take(&space, m * q);
     w.inverse = take(&space, m);
     w.known = take(&space, m);
+    w.across = take(&space, m * m);
     w.tall = take(&space, (3 * q + k) * (2 * q + 2 * k));
     w.vector = take(&space, longest);
     w.along = take(&space, longest);

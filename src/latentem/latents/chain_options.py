@@ -1,0 +1,92 @@
+"""Options of a chain of normal vectors: which entries are held, free or equal, and matrices known for each row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .._typing import Array, FloatArray
+from ..errors import DataError, ParameterError
+from ..patterns import Pattern
+from .chain_start import STARTS
+
+STRUCTURES = ("full", "diagonal", "isotropic")
+
+
+@dataclass(frozen=True)
+class KnownSeries:
+    """A matrix for each row of the data, known."""
+
+    name: str
+    matrices: tuple[bytes, tuple[int, ...]]
+
+    @classmethod
+    def of(cls, name: str, given: Any, q: int) -> KnownSeries:
+        """From an array (rows, q, q) of numbers."""
+        try:
+            array = np.array(given, float)
+        except (TypeError, ValueError) as error:
+            raise ParameterError(f"{name} with one matrix for each row must hold numbers only") from error
+        if array.shape[1:] != (q, q) or not np.all(np.isfinite(array)):
+            raise ParameterError(f"{name} must be finite, of shape (rows, {q}, {q}), got {array.shape}")
+        return cls(name, (array.tobytes(), array.shape))
+
+    def of_rows(self, rows: Array) -> FloatArray:
+        """The matrices of these rows of the data."""
+        data, shape = self.matrices
+        if int(rows.max()) >= shape[0]:
+            raise DataError(f"{self.name} has {shape[0]} matrices, but the data have a row {int(rows.max())}")
+        return np.frombuffer(data).reshape(shape)[rows]
+
+
+def named(prefix: str, entries: Array) -> Array:
+    """The entries with a prefix to their names, so that one name means one thing in one array only."""
+    named = np.empty(entries.size, dtype=object)
+    named[:] = [f"{prefix} {entry}" if isinstance(entry, str) else entry for entry in entries.flat]
+    return named.reshape(entries.shape)
+
+
+def noise_option(noise: Any, q: int) -> Any:
+    """The structure by its name, the entries as a pattern, or one matrix for each row."""
+    if isinstance(noise, str):
+        if noise not in STRUCTURES:
+            raise ParameterError(f"noise must be one of {', '.join(STRUCTURES)} or entries, got {noise!r}")
+        return noise
+    if isinstance(noise, KnownSeries | Pattern):
+        return noise
+    shape = (q, q) if np.ndim(np.array(noise, object)) == 2 else (q,)
+    pattern = Pattern.of("noise", noise, shape)
+    if len(shape) == 2:
+        _check_matrix(pattern)
+    elif np.any(pattern.values < 0):
+        raise ParameterError(f"noise holds a negative variance: {pattern.values.tolist()}")
+    return pattern
+
+
+def _check_matrix(pattern: Pattern) -> None:
+    """All numbers, a covariance matrix; or a free block, and zeros elsewhere."""
+    values = pattern.values
+    free = np.isnan(np.diagonal(values))
+    block = np.outer(free, free)
+    if any(isinstance(entry, str) for entry in pattern.array.flat) or not np.array_equal(np.isnan(values), block):
+        raise ParameterError("a noise matrix is given by numbers, or None in all rows and columns of some coordinates")
+    if free.any() and np.any(values[~block] != 0):
+        raise ParameterError("beside a free block, a noise matrix must be 0; give variances (q,) to hold some of them")
+    held = np.where(block, np.eye(len(values)), values)
+    if not np.allclose(held, held.T) or np.linalg.eigvalsh(held)[0] < -1e-10 * np.abs(held).max():
+        raise ParameterError("noise must be a covariance matrix: symmetric, without negative eigenvalues")
+
+
+def initial_option(initial: Any, q: int) -> tuple[str, ...]:
+    """The kind of start of each coordinate."""
+    if isinstance(initial, str):
+        initial = (initial,) * q
+    kinds = tuple(initial)
+    mixed = len(set(kinds)) > 1
+    if len(kinds) != q or not set(kinds) <= set(STARTS[2:] if mixed else STARTS):
+        raise ParameterError(
+            f"initial must be one of {', '.join(STARTS)}, or {q} of {', '.join(STARTS[2:])}; got {initial!r}"
+        )
+    return kinds

@@ -1,0 +1,236 @@
+"""What is asked of a state space model at given parameters: states, forecasts, draws of the states, residuals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtri
+
+from .._typing import Array, FloatArray
+from ..data import Batch, Source
+from ..densities import LinearGaussianDensity
+from ..errors import ParameterError
+from ..kernels.kalman import Path
+from ..latents.chain_start import root_of
+from ..latents.normal_chain import ChainPosterior, NormalChain
+from ..model import LatentVariableModel, ModelParameters
+
+
+@dataclass(frozen=True)
+class FilteredStates:
+    """States given the rows up to now.
+
+    Attributes
+    ----------
+    mean, covariance : (n, q), (n, q, q)
+        Of zₜ given x₁ … xₜ.
+    predicted_mean, predicted_covariance : (n, q), (n, q, q)
+        Of zₜ given x₁ … xₜ₋₁.
+    is_diffuse : (n, 2) bool
+        Whether the rows before t, and those up to t, leave some coordinate of a diffuse start open: means and
+        covariances
+        of these steps are those along the other directions.
+    """
+
+    mean: FloatArray
+    covariance: FloatArray
+    predicted_mean: FloatArray
+    predicted_covariance: FloatArray
+    is_diffuse: Array
+
+
+@dataclass(frozen=True)
+class SmoothedStates:
+    """States given all rows of their series.
+
+    Attributes
+    ----------
+    mean, covariance : (n, q), (n, q, q)
+    lagged : (n, q, q)
+        Cov(zₜ, zₜ₋₁); zero in the first row of a series.
+    """
+
+    mean: FloatArray
+    covariance: FloatArray
+    lagged: FloatArray
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is expected of the steps after a series.
+
+    Attributes
+    ----------
+    mean, covariance : (h, p), (h, p, p)
+        Of the observations.
+    lower, upper : (h, p)
+        Ends of the interval that holds each of them with probability `level`.
+    state_mean, state_covariance : (h, q), (h, q, q)
+    level : float
+    """
+
+    mean: FloatArray
+    covariance: FloatArray
+    lower: FloatArray
+    upper: FloatArray
+    state_mean: FloatArray
+    state_covariance: FloatArray
+    level: float
+
+
+def filter_states(model: LatentVariableModel, params: ModelParameters, source: Source) -> FilteredStates:
+    """Filtered and predicted states of all rows, in the order of the source."""
+    parts = [_filtered(_run(model, params, batch)[0]) for batch in source]
+    return FilteredStates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def smooth_states(model: LatentVariableModel, params: ModelParameters, source: Source) -> SmoothedStates:
+    """Smoothed states of all rows."""
+    chain, parts = chain_of(model), []
+    for batch in source:
+        posterior, _ = model.infer(params, batch)
+        assert isinstance(posterior, ChainPosterior)
+        parts.append((*posterior.moments, chain.lagged(posterior, batch)))
+    return SmoothedStates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def forecast(
+    model: LatentVariableModel,
+    params: ModelParameters,
+    mean: FloatArray,
+    covariance: FloatArray,
+    steps: int,
+    inputs: FloatArray | None = None,
+    level: float = 0.95,
+) -> Forecast:
+    """The steps after a series whose last state has this mean (q,) and covariance (q, q).
+
+    Parameters
+    ----------
+    inputs : (h, m), optional
+        Covariates of the steps to come, where the model has inputs.
+    """
+    if not 0 < level < 1:
+        raise ParameterError(f"level must lie between 0 and 1, got {level!r}")
+    if not isinstance(steps, int | np.integer) or steps < 1:
+        raise ParameterError(f"the number of steps must be a whole number of at least 1, got {steps!r}")
+    chain, latent, emission = chain_of(model), params.latent, params.emission
+    if chain.is_series:
+        raise ParameterError("matrices that are known for each row say nothing of the rows to come")
+    u = np.zeros((steps, 0)) if inputs is None else np.asarray(inputs, float)
+    if u.shape != (steps, latent.inputs.shape[1]):
+        raise ParameterError(f"inputs must have shape {(steps, latent.inputs.shape[1])}, got {u.shape}")
+    states = []
+    for row in u:
+        mean = latent.transition @ mean + latent.shift + latent.inputs @ row
+        covariance = latent.transition @ covariance @ latent.transition.T + latent.noise_matrix
+        covariance = 0.5 * (covariance + covariance.T)
+        states.append((mean, covariance))
+    z, V = (np.array(part) for part in zip(*states, strict=True))
+    R = np.diag(emission.noise) if emission.noise.ndim == 1 else emission.noise
+    x = emission.offset + z @ emission.loadings.T + u @ emission.inputs.T
+    F = emission.loadings @ V @ emission.loadings.T + R
+    half = ndtri(0.5 + 0.5 * level) * np.sqrt(np.einsum("tii->ti", F))
+    return Forecast(x, F, x - half, x + half, z, V, float(level))
+
+
+def simulate_states(
+    model: LatentVariableModel, params: ModelParameters, source: Source, n_draws: int, rng: np.random.Generator
+) -> FloatArray:
+    """Draws (n_draws, n, q) of all states given all rows (Durbin and Koopman 2002).
+
+    A draw of the model has the same missing entries as the data; its own smoothed states are taken from it, and those
+    of
+    the data added: what is left is a draw given the data, since covariances do not depend on values.
+    """
+    return np.concatenate([_draws(model, params, batch, n_draws, rng) for batch in source], axis=1)
+
+
+def residuals(model: LatentVariableModel, params: ModelParameters, source: Source) -> FloatArray:
+    """Standardized one-step errors (n, p): independent N(0, 1) if the model is right.
+
+    L⁻¹ (xₜ - E[xₜ | x₁ … xₜ₋₁]) with L Lᵀ the covariance of what is observed of the row; NaN where nothing is, and
+    where
+    a diffuse start leaves the prediction open.
+    """
+    return np.concatenate([_residuals(model, params, batch) for batch in source])
+
+
+def last_states(filtered: FilteredStates, lengths: Array) -> tuple[FloatArray, FloatArray]:
+    """Mean (G, q) and covariance (G, q, q) of the last state of each series."""
+    ends = np.cumsum(lengths) - 1
+    return filtered.mean[ends], filtered.covariance[ends]
+
+
+def chain_of(model: LatentVariableModel) -> NormalChain:
+    """The chain of a state space model."""
+    assert isinstance(model.latent, NormalChain)
+    return model.latent
+
+
+def _density(model: LatentVariableModel, params: ModelParameters, batch: Batch) -> LinearGaussianDensity:
+    density: LinearGaussianDensity = model.family.log_density(batch, params.emission)
+    return density
+
+
+def _run(model: LatentVariableModel, params: ModelParameters, batch: Batch) -> tuple[Path, FloatArray]:
+    return chain_of(model).filter(_density(model, params, batch), batch, params.latent)
+
+
+def _filtered(path: Path) -> tuple[Any, ...]:
+    roots = path.filtered_root[path.record], path.predicted_root[path.record]
+    filtered, predicted = (root @ np.swapaxes(root, 1, 2) for root in roots)
+    return path.filtered, filtered, path.predicted, predicted, path.n_flat[path.record] > 0
+
+
+def _residuals(model: LatentVariableModel, params: ModelParameters, batch: Batch) -> FloatArray:
+    density = _density(model, params, batch)
+    _, _, mean, covariance, is_diffuse = _filtered(_run(model, params, batch)[0])
+    errors = batch.values - density.offset - mean @ density.loadings.T
+    F = density.loadings @ covariance @ density.loadings.T + density.noise_matrix
+    found = np.full(batch.values.shape, np.nan)
+    for t, seen in enumerate(density.observed):
+        if seen.any() and not is_diffuse[t, 0]:
+            root = root_of(F[t][np.ix_(seen, seen)])
+            found[t, seen] = np.linalg.lstsq(root, errors[t, seen], rcond=None)[0]
+    return found
+
+
+def _draws(
+    model: LatentVariableModel, params: ModelParameters, batch: Batch, n_draws: int, rng: np.random.Generator
+) -> FloatArray:
+    chain, n = chain_of(model), len(batch)
+    dynamics, density = chain.dynamics(params.latent, batch), _density(model, params, batch)
+    start = chain.start_of(params.latent)
+    starts = set(np.asarray(batch.group_offsets[:-1]).tolist())
+    path = np.empty((n, n_draws, chain.size))
+    for t in range(n):
+        noise = rng.standard_normal((n_draws, chain.size))
+        if t in starts:
+            path[t] = start.mean + noise @ start.root.T
+            continue
+        a = 0 if dynamics.arrival is None else int(dynamics.arrival[t])
+        shift = dynamics.shift[t if len(dynamics.shift) > 1 else 0]
+        path[t] = shift + path[t - 1] @ dynamics.transition[a].T + noise @ dynamics.noise_root[a].T
+    draws = np.swapaxes(path, 0, 1)
+    noise = rng.standard_normal((n_draws, n, len(density.loadings))) @ root_of(density.noise_matrix).T
+    values = draws @ density.loadings.T + density.offset + noise
+    values = np.where(density.observed, values, np.nan)
+    smoothed = [_smoothed_means(chain, params, batch, replace(density, values=one)) for one in (batch.values, *values)]
+    return draws + (smoothed[0] - np.array(smoothed[1:]))
+
+
+def _smoothed_means(
+    chain: NormalChain, params: ModelParameters, batch: Batch, density: LinearGaussianDensity
+) -> FloatArray:
+    mean = chain.posterior(density, batch, params.latent)[0].mean
+    assert mean is not None
+    return mean
+
+
+def group_slices(lengths: Array) -> list[slice]:
+    """The rows of each series."""
+    return [slice(a, b) for a, b in pairwise([0, *np.cumsum(lengths).tolist()])]
