@@ -40,7 +40,7 @@ from latentem.families import (
     zero_inflated as zi,
 )
 from latentem.families.composite import CompositeParameters
-from latentem.latents import categorical as c, markov_chain as mc
+from latentem.latents import banded, categorical as c, left_to_right, markov_chain as mc
 
 INF = np.inf
 
@@ -185,6 +185,27 @@ VARIANTS: dict[str, FamilySpecimen] = {
     ),
 }
 
+def chain_with(options: Callable[[int], dict[str, Any]]) -> LatentSpecimen:
+    """A chain with options, and parameters that respect them."""
+
+    def latent(k: int) -> Any:
+        return mc.MarkovChain(k, **options(k)) if k > 1 else mc.MarkovChain(k)
+
+    def parameters(k: int) -> Any:
+        return latent(k).conform(mc.MarkovChainParameters(shares(1, k)[0], shares(k, k)))
+
+    return LatentSpecimen(latent, parameters)
+
+
+def held_transitions(k: int) -> Any:
+    """The first state is left with probability 0.3, the last one keeps to itself, and one transition is forbidden."""
+    table = np.full((k, k), np.nan)
+    table[0, 0] = 0.7
+    table[-1] = np.eye(k)[-1]
+    table[0, -1] = 0.0 if k > 2 else np.nan
+    return table
+
+
 LATENTS: dict[str, LatentSpecimen] = {
     "Categorical": LatentSpecimen(c.Categorical, lambda k: c.CategoricalParameters(shares(1, k)[0])),
     "MarkovChain": LatentSpecimen(mc.MarkovChain, lambda k: mc.MarkovChainParameters(shares(1, k)[0], shares(k, k))),
@@ -194,6 +215,11 @@ LATENT_VARIANTS: dict[str, LatentSpecimen] = {
     "Categorical, one fixed": LatentSpecimen(
         lambda k: c.Categorical(k, fixed=(0,)), lambda k: c.CategoricalParameters(shares(1, k)[0], fixed=(0,))
     ),
+    "MarkovChain, held": chain_with(lambda k: {"fixed": held_transitions(k), "fixed_initial": [0.4] + [np.nan] * (k - 1)}),
+    "MarkovChain, tied": chain_with(lambda k: {"tied": np.eye(k)}),
+    "MarkovChain, left to right": chain_with(lambda k: {"fixed": left_to_right(k), "fixed_initial": np.eye(k)[0]}),
+    "MarkovChain, stationary": chain_with(lambda k: {"stationary": True}),
+    "MarkovChain, stationary and banded": chain_with(lambda k: {"fixed": banded(k, 1), "stationary": True}),
 }
 
 ACCELERATIONS: dict[str, Callable[[], Any]] = {

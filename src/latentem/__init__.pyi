@@ -76,6 +76,9 @@ from .latents import (
     Integers as Integers,
     MarkovChain as MarkovChain,
     Normal as Normal,
+    banded as banded,
+    blocks as blocks,
+    left_to_right as left_to_right,
 )
 from .model import (
     Family as Family,

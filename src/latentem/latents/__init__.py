@@ -2,6 +2,7 @@
 
 from .categorical import Categorical
 from .markov_chain import MarkovChain
+from .patterns import banded, blocks, left_to_right
 from .spaces import Bernoulli, Continuous, Integers, Normal
 
-__all__ = ["Bernoulli", "Categorical", "Continuous", "Integers", "MarkovChain", "Normal"]
+__all__ = ["Bernoulli", "Categorical", "Continuous", "Integers", "MarkovChain", "Normal", "banded", "blocks", "left_to_right"]
