@@ -204,7 +204,9 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         callbacks: tuple[Any, ...],
         checkpoint: Checkpoint | None,
     ) -> EMResult:
-        model = LatentVariableModel(self._latent(start.latent), family, self._chain_prior(start.latent))
+        chain = self._latent(start.latent)
+        start = replace(start, latent=chain.conform(start.latent))
+        model = LatentVariableModel(chain, family, self._chain_prior(start.latent))
         if not model.admissible(start):
             raise ParameterError("the starting values lie outside what the family allows; start within its bounds")
         reporting = Reporting(self._monitor)
@@ -268,7 +270,16 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         return check_init(self.init, source.n_rows, self.n_components)
 
     def _latent(self, start: MarkovChainParameters) -> MarkovChain:
-        return MarkovChain(self.n_components)
+        """The chain with what is held and tied: by the constructor, and by what `params` leaves out."""
+        estimated = "t" in self.params
+        first = self.startprob_fixed if "s" in self.params else start.initial
+        return MarkovChain(
+            self.n_components,
+            fixed=self.transmat_fixed if estimated else start.transition,
+            tied=self.transmat_tied if estimated else None,
+            fixed_initial=None if self.stationary else first,
+            stationary=bool(self.stationary),
+        )
 
     def _chain_prior(self, start: MarkovChainParameters) -> Prior:
         """Dirichlet priors of what may be above 0."""

@@ -17,6 +17,7 @@ from ..families.distribution_functions import mid_tails
 from ..fitting import as_generator
 from ..kernels.filtering import filtered, log_filtered, sample_paths
 from ..kernels.outlook import log_outlook
+from ..kernels.stationary import stationary_distribution
 from ..kernels.viterbi import decode, k_best_paths
 from ..model import LatentVariableModel, ModelParameters, check_batch
 from .forecasts import Forecast, state_forecast
@@ -157,7 +158,7 @@ class SequencePredicting:
         return in_given_order(source, result).T
 
     def get_stationary_distribution(self) -> FloatArray:
-        """δ (K,) with δ A = δ and Σ δ = 1; one of them where the chain has several."""
+        """δ (K,) with δ A = δ and Σ δ = 1; a `ParameterError` where the chain has several."""
         check_is_fitted(self, "transmat_")
         return stationary_distribution(np.asarray(self.transmat_, float))
 
@@ -282,15 +283,6 @@ class SequencePredicting:
             total += float(weights @ model.infer(params, batch)[1])
             rows += float(weights @ batch.group_lengths)
         return total, rows
-
-
-def stationary_distribution(transition: FloatArray) -> FloatArray:
-    """δ with δ A = δ and Σ δ = 1, by least squares."""
-    k = len(transition)
-    system = np.concatenate([transition.T - np.eye(k), np.ones((1, k))])
-    found = np.linalg.lstsq(system, np.append(np.zeros(k), 1.0), rcond=None)[0]
-    found = np.maximum(found, 0.0)
-    return np.asarray(found / found.sum())
 
 
 def _normal_scores(lower: FloatArray, upper: FloatArray) -> FloatArray:

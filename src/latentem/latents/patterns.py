@@ -101,8 +101,10 @@ class Pattern:
         """argmax of Σ c log p; a class without counts stays as it is."""
         totals = self._sums(counts)
         of_class = np.add.reduceat(totals, self.first) if len(self.first) else self.mass
-        scale = self._spread(self.mass / np.where(of_class > 0, of_class, 1.0))
-        values = np.where(self._spread(of_class) > 0, scale * totals / self.times, self._values(current))
+        shares = totals / self._spread(np.where(of_class > 0, of_class, 1.0))
+        values = np.where(
+            self._spread(of_class) > 0, self._spread(self.mass) * shares / self.times, self._values(current)
+        )
         return self._filled(values)
 
     def flatten(self, table: FloatArray) -> FloatArray:
