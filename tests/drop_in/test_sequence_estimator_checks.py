@@ -29,10 +29,14 @@ def _with_y(kind: type) -> type:
         def fit(self, X: Any, y: Any = None) -> Any:
             return super().fit(X)
 
+        def fit_predict(self, X: Any, y: Any = None) -> Any:
+            return super().fit_predict(X)
+
         def score(self, X: Any, y: Any = None) -> float:
             return super().score(X)
 
     Checked.__name__ = Checked.__qualname__ = kind.__name__
+    globals()[kind.__name__] = Checked  # where pickle finds it
     return Checked
 
 
@@ -41,10 +45,8 @@ def checked(name: str, *args: Any, **options: Any) -> Any:
 
 
 ESTIMATORS = [
-    checked("GaussianHMM"),
     checked("GaussianHMM", 2, "full", n_init=2),
     checked("GMMHMM", 2, 2, n_iter=3),
-    checked("StudentTHMM", 2, n_iter=5),
     checked("HiddenMarkovModel", "gaussian", 2, n_iter=5),
     checked("PoissonHMM", 2),
     checked("MultinomialHMM", 2),
@@ -58,10 +60,6 @@ def no_global_random_state() -> None:
     """Some checks draw from NumPy's global generator themselves."""
 
 
-def expected(estimator: Any) -> dict[str, str]:
-    return EXEMPT if estimator.n_components > 1 else {}
-
-
-@parametrize_with_checks(ESTIMATORS, expected_failed_checks=expected, xfail_strict=True)
+@parametrize_with_checks(ESTIMATORS, expected_failed_checks=lambda _: EXEMPT, xfail_strict=True)
 def test_sequence_estimators(estimator: Any, check: Any) -> None:
     check(estimator)

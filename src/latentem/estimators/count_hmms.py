@@ -20,7 +20,7 @@ from ..fitting import as_generator
 from ..model import Family
 from .hmm import HiddenMarkov, WithFeatures, dirichlet_counts, per_state, probabilities
 from .hmm_options import OWN, PRIORS, document, run_options
-from .inputs import refuse_negative
+from .inputs import read_table
 from .options import constructor
 
 
@@ -209,8 +209,16 @@ class MultinomialHMM(WithFeatures):
         return int(np.atleast_2d(self.emissionprob_).shape[1])
 
     def _read(self, X: Any, *, reset: bool) -> Any:
-        table = super()._read(X, reset=reset)
-        refuse_negative(table, self)
+        """Rows may be missing as a whole: of the others the total must be known."""
+        table = read_table(self, X, reset=reset, missing=True)
+        if table.dtype.kind == "f":
+            gaps = np.isnan(table)
+            partial = np.flatnonzero(gaps.any(axis=1) & ~gaps.all(axis=1))
+            if len(partial):
+                raise DataError(
+                    f"Input X contains NaN in a part of row {partial[0]}: its number of trials is not known; fill it in, or "
+                    "have the whole row missing"
+                )
         return table
 
     def _family(self, source: Source) -> Family[Any, Any]:
@@ -261,6 +269,7 @@ class MultinomialHMM(WithFeatures):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = tags.input_tags.categorical = True
+        tags.input_tags.allow_nan = False
         return tags
 
 
