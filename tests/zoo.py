@@ -19,6 +19,7 @@ from latentem.families import (
     beta as bt,
     categorical as ca,
     components as cm,
+    conjugate as cj,
     constrained as co,
     exponential as ex,
     gamma as ga,
@@ -39,6 +40,7 @@ from latentem.families import (
     weibull as we,
     zero_inflated as zi,
 )
+from latentem.families.columnwise import ColumnStatistics
 from latentem.families.composite import CompositeParameters
 from latentem.latents import banded, categorical as c, left_to_right, markov_chain as mc
 
@@ -117,6 +119,12 @@ def normal_of_one_column(k: int) -> Any:
     return g.DiagonalGaussianParameters(line(k)[:, None], rate(k))
 
 
+def wishart(k: int) -> Any:
+    """A prior that is the same for all k components."""
+    scatter = np.tile(np.eye(2) + 0.3, (k, 1, 1))
+    return cj.NormalInverseWishart(np.full((k, 2), 0.5), np.full(k, 2.0), scatter, np.full(k, 3.0))
+
+
 def has(family: Any, parameters: Callable[[int], Any], *outside: float, missing: bool = True) -> FamilySpecimen:
     return FamilySpecimen(family, parameters, outside, missing)
 
@@ -156,6 +164,7 @@ _FAMILIES = [
     has(tr.Truncated(counts, low=1), lambda k: tr.TruncatedParameters(po.PoissonParameters(rate(k))), 0, 0.5),
     has(pl.Plate(counts), lambda k: po.PoissonParameters(rates(k)), -1, 0.5),
     has(held, lambda k: held.constrain(g.DiagonalGaussianParameters(means(k), scales(k)))),
+    has(lambda k: cj.Conjugate(g.FullGaussian(), wishart(k)), lambda k: g.FullGaussianParameters(means(k), covariances(k))),
     has(lambda k: cm.Components((counts, nb.NegativeBinomial(), counts)[:k]), ones, -1, 0.5),
 ]
 FAMILIES: dict[str, FamilySpecimen] = {type(one.of(2)).__name__: one for one in _FAMILIES}
@@ -167,6 +176,20 @@ VARIANTS: dict[str, FamilySpecimen] = {
     ),
     "StudentT, fixed": has(
         td.DiagonalStudentT(dof=4.0), lambda k: td.DiagonalStudentTParameters(means(k), scales(k), np.empty(0))
+    ),
+    "Conjugate, of independent columns": has(
+        lambda k: cj.Conjugate(
+            normal, cj.NormalInverseWishart(means(1).repeat(k, 0), np.full(k, 2.0), scales(1).repeat(k, 0), np.full(k, 1.0))
+        ),
+        lambda k: g.DiagonalGaussianParameters(means(k), scales(k)),
+    ),
+    "Conjugate, gamma prior of rates": has(
+        lambda k: cj.Conjugate(
+            counts, cj.PseudoCounts(ColumnStatistics(np.full((k, 1, 2), 3.0), np.full((k, 2), 2.0), np.zeros(k)))
+        ),
+        lambda k: po.PoissonParameters(rates(k)),
+        -1,
+        0.5,
     ),
     "Constrained, tied": has(tied, lambda k: tied.constrain(ga.GammaParameters(rates(k), scales(k))), -1, 0, INF),
     "ZeroInflated, of positive numbers": has(

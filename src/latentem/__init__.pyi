@@ -32,6 +32,7 @@ from .errors import (
     ParameterError as ParameterError,
 )
 from .estimators import (
+    GMMHMM as GMMHMM,
     BernoulliMixture as BernoulliMixture,
     BetaMixture as BetaMixture,
     CategoricalHMM as CategoricalHMM,
@@ -39,7 +40,6 @@ from .estimators import (
     ExponentialMixture as ExponentialMixture,
     FamilyMixture as FamilyMixture,
     FindingWarning as FindingWarning,
-    GMMHMM as GMMHMM,
     GammaMixture as GammaMixture,
     GaussianHMM as GaussianHMM,
     GaussianMixture as GaussianMixture,

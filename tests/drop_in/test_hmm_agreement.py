@@ -26,9 +26,9 @@ pytestmark = pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.fixture(autouse=True)
 def no_global_random_state() -> Iterator[None]:
     """hmmlearn draws from NumPy's global generator."""
-    state = np.random.get_state()
+    state = np.random.get_state()  # noqa: NPY002
     yield
-    np.random.set_state(state)
+    np.random.set_state(state)  # noqa: NPY002
 
 
 @pytest.fixture
@@ -47,7 +47,9 @@ def covariances(kind: str, k: int = 2, d: int = 2) -> np.ndarray:
     }[kind]
 
 
-def both(name: str, values: dict[str, Any], letters: str, X: Any, lengths: Any, **options: Any) -> tuple[Any, Any, list]:
+def both(
+    name: str, values: dict[str, Any], letters: str, X: Any, lengths: Any, **options: Any
+) -> tuple[Any, Any, list]:
     """hmmlearn's model and ours after the same iterations from the same values, and our log-likelihoods."""
     theirs = getattr(peer, name)(2, n_iter=STEPS, tol=-np.inf, init_params="", params=letters, **options)
     ours = getattr(estimators, name)(2, n_iter=STEPS, tol=0, init_params="", params=letters, **options)
@@ -129,7 +131,9 @@ def test_means_that_are_left_out_stay_and_the_objective_rises(kind: str, series:
 def test_chains_that_are_left_out_stay(letters: str, series: Any) -> None:
     X, lengths = series
     values = {"means_": [[0.0, 1.0], [1.5, 2.0]], "covars_": covariances("diag")}
-    theirs, ours, path = both("GaussianHMM", values, "mc" + letters, X, lengths, transmat_prior=2.0, startprob_prior=3.0)
+    theirs, ours, path = both(
+        "GaussianHMM", values, "mc" + letters, X, lengths, transmat_prior=2.0, startprob_prior=3.0
+    )
     agree(theirs, ours, path, ("means_", "covars_"), X, lengths)
 
 

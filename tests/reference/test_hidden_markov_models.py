@@ -6,7 +6,6 @@ Mitchison (1998), section 3.2.  Speed and accuracy: the vignette and the tests o
 
 from __future__ import annotations
 
-
 import numpy as np
 import pytest
 from reference.cases import Case, case, near, within
@@ -130,11 +129,15 @@ def speed() -> Case:
     return case("hmm_speed_accuracy")
 
 
-@pytest.mark.parametrize(("key", "k"), [("rt_2states_3series", 2), ("rt_3states_3series", 3), ("rt_2states_one_series", 2)])
+@pytest.mark.parametrize(
+    ("key", "k"), [("rt_2states_3series", 2), ("rt_3states_3series", 3), ("rt_2states_one_series", 2)]
+)
 def test_response_times(key: str, k: int, speed: Case) -> None:
     series, times = speed.columns("series")[:, 0], speed.columns("rt")
     groups = None if key.endswith("one_series") else series
-    hmm = GaussianHMM(k, covars_prior=0, n_init=12, init="random_from_data", random_state=2, acceleration="squarem", **LONG)
+    hmm = GaussianHMM(
+        k, covars_prior=0, n_init=12, init="random_from_data", random_state=2, acceleration="squarem", **LONG
+    )
     hmm.fit(times, groups=groups)
     expected = speed.expected[key]
     assert hmm.score(times, groups=groups) == near(expected["loglik"], speed.tolerance["loglik"])

@@ -1,8 +1,8 @@
-"""Laws of hidden Markov models: priors, ways to hand over sequences, missing steps, known states, residuals, forecasts."""
+"""Laws of hidden Markov models: priors, ways to hand over sequences, missing steps, known states, residuals."""
 
 from __future__ import annotations
 
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from scipy.stats import kstest, norm, poisson
 
 from latentem import estimators
 from latentem.data import Batch
-from latentem.estimators import CategoricalHMM, GaussianHMM, GMMHMM, HiddenMarkovModel, PoissonHMM, StudentTHMM
+from latentem.estimators import GMMHMM, CategoricalHMM, GaussianHMM, HiddenMarkovModel, PoissonHMM, StudentTHMM
 from latentem.families import CategoricalColumns, Gamma, Poisson
 from latentem.families.columnwise import ColumnStatistics
 from latentem.families.conjugate import Conjugate, NormalInverseWishart, PseudoCounts
@@ -37,7 +37,9 @@ def wishart(rng: np.random.Generator, matrices: bool) -> NormalInverseWishart:
 
 def with_prior(family: Any, rng: np.random.Generator) -> Any:
     if isinstance(family, Poisson):
-        return Conjugate(family, PseudoCounts(ColumnStatistics(np.full((2, 1, 2), 3.0), np.full((2, 2), 2.0), np.zeros(2))))
+        return Conjugate(
+            family, PseudoCounts(ColumnStatistics(np.full((2, 1, 2), 3.0), np.full((2, 2), 2.0), np.zeros(2)))
+        )
     return Conjugate(family, wishart(rng, isinstance(family, FullGaussian | TiedGaussian)))
 
 
@@ -104,9 +106,7 @@ def test_the_score_is_the_gradient_of_log_likelihood_and_priors(family: Any, rng
 @pytest.fixture
 def sequences(rng: np.random.Generator) -> list[np.ndarray]:
     """Five sequences of two states, of unequal lengths, one of a single step."""
-    return [
-        rng.standard_normal((n, 2)) + 3.0 * (np.arange(n)[:, None] // 5 % 2) for n in (12, 1, 30, 17, 9)
-    ]
+    return [rng.standard_normal((n, 2)) + 3.0 * (np.arange(n)[:, None] // 5 % 2) for n in (12, 1, 30, 17, 9)]
 
 
 def model(**options: Any) -> GaussianHMM:
@@ -181,12 +181,14 @@ def test_missing_steps_are_integrated_out(rng: np.random.Generator) -> None:
     X[1], X[2, 0] = np.nan, np.nan
     own = [norm.logpdf(X, m, np.sqrt(np.diagonal(c))) for m, c in zip(fitted.means_, fitted.covars_, strict=True)]
     densities = np.nan_to_num(np.array(own)).sum(axis=2)
-    assert fitted.score(X) == pytest.approx(logsumexp([joint(fitted, densities, path) for path in product((0, 1), repeat=4)]))
+    assert fitted.score(X) == pytest.approx(
+        logsumexp([joint(fitted, densities, path) for path in product((0, 1), repeat=4)])
+    )
 
 
 def joint(fitted: Any, densities: np.ndarray, path: tuple[int, ...]) -> float:
     """log p(x, z) of one path by its definition."""
-    steps = sum(np.log(fitted.transmat_[a, b]) for a, b in zip(path, path[1:], strict=False))
+    steps = sum(np.log(fitted.transmat_[a, b]) for a, b in pairwise(path))
     return float(np.log(fitted.startprob_[path[0]]) + steps + sum(densities[k, t] for t, k in enumerate(path)))
 
 

@@ -73,8 +73,8 @@ RUN_DOC = """
     verbose : bool
         Print the objective after each iteration to `sys.stderr`.
     params, init_params : str
-        Letters of the parameters that are estimated, and of those that a fit starts anew: {letters}.  Others stay at, or
-        start from, the attributes as they are.
+        Letters of the parameters that are estimated, and of those that a fit starts anew: {letters}.
+        Others stay at, or start from, the attributes as they are.
     implementation : {"log", "scaling"}
         Accepted from code written for the peer: the recursion is scaled where that is safe and in logarithms elsewhere.
     n_init : int
@@ -82,8 +82,8 @@ RUN_DOC = """
     init : {"k-means++", "kmeans", "random", "random_from_data", "small-em"} or array (n, K)
         How a start finds first responsibilities of the states for the rows (an array gives them).
     startprob_fixed, transmat_fixed : arrays (K,), (K, K), optional
-        Values at which probabilities are held, NaN where they are free; a 0 forbids.  Tables for left-to-right, banded and
-        block chains are made by `latents.left_to_right`, `banded` and `blocks`.
+        Values at which probabilities are held, NaN where they are free; a 0 forbids.  Tables for left-to-right, banded
+        and block chains are made by `latents.left_to_right`, `banded` and `blocks`.
     transmat_tied : array (K, K), optional
         Transitions with the same number are equally probable, NaN where an entry is on its own; see `MarkovChain`.
     stationary : bool

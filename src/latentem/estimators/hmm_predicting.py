@@ -13,13 +13,13 @@ from sklearn.utils.validation import check_is_fitted
 from .._typing import Array, FloatArray
 from ..data import Batch, Source
 from ..errors import ParameterError
-from ..families.distribution_functions import mid_tails
 from ..fitting import as_generator
 from ..kernels.filtering import filtered, log_filtered, sample_paths
 from ..kernels.outlook import log_outlook
 from ..kernels.stationary import stationary_distribution
 from ..kernels.viterbi import decode, k_best_paths
 from ..model import LatentVariableModel, ModelParameters, check_batch
+from .distribution_functions import mid_tails
 from .forecasts import Forecast, state_forecast
 from .predicting import rows_of
 from .sequences import in_given_order
@@ -124,9 +124,7 @@ class SequencePredicting:
         """(n,) the states that `decode` finds."""
         return self.decode(X, lengths, groups=groups)[1]
 
-    def k_best(
-        self, X: Any, k: int, lengths: Any = None, *, groups: Any = None
-    ) -> list[tuple[Array, FloatArray]]:
+    def k_best(self, X: Any, k: int, lengths: Any = None, *, groups: Any = None) -> list[tuple[Array, FloatArray]]:
         """For each sequence its k most probable paths (k', T), best first, and their log p(x, z), (k',).
 
         There are fewer (k') where fewer paths are possible.  Sequences come in the order in which they first appear.

@@ -5,6 +5,7 @@ from .beta import Beta
 from .categorical import CategoricalColumns
 from .columnwise import ColumnwiseExponential
 from .components import Components
+from .conjugate import Conjugate, ConjugatePrior, NormalInverseWishart, PseudoCounts
 from .constrained import Constrained
 from .exponential import Exponential
 from .gamma import Gamma
@@ -32,6 +33,8 @@ __all__ = [
     "CategoricalColumns",
     "ColumnwiseExponential",
     "Components",
+    "Conjugate",
+    "ConjugatePrior",
     "Constrained",
     "DiagonalGaussian",
     "DiagonalStudentT",
@@ -45,10 +48,12 @@ __all__ = [
     "LogNormal",
     "Multinomial",
     "NegativeBinomial",
+    "NormalInverseWishart",
     "PerColumn",
     "Plate",
     "Poisson",
     "Product",
+    "PseudoCounts",
     "SphericalGaussian",
     "TiedGaussian",
     "Truncated",
