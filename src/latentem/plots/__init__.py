@@ -3,5 +3,6 @@
 from .ascent import draw_ascent
 from .bic import draw_bic
 from .mixture import draw_mixture
+from .sequence import draw_sequence
 
-__all__ = ["draw_ascent", "draw_bic", "draw_mixture"]
+__all__ = ["draw_ascent", "draw_bic", "draw_mixture", "draw_sequence"]
