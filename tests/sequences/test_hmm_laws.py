@@ -221,6 +221,7 @@ def test_held_tied_and_stationary_transitions(sequences: list[np.ndarray]) -> No
     np.testing.assert_allclose(stationary.startprob_ @ stationary.transmat_, stationary.startprob_)
     np.testing.assert_allclose(stationary.get_stationary_distribution(), stationary.startprob_)
     assert stationary.result_.n_parameters == 2 + 8
+    assert stationary.result_.bic == pytest.approx(stationary.bic(sequences))
 
 
 def test_several_starts_keep_the_best(rng: np.random.Generator) -> None:
