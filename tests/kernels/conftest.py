@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from latentem.kernels import build, chain, compiled, normalize
+from latentem.kernels import build, chain, chain_blocks, compiled, filtering, lookup, normalize, viterbi
+
+DISPATCHERS = (chain, chain_blocks, filtering, lookup, normalize, viterbi)
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +28,7 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture
 def use_compiled(kernels: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let the dispatchers take the compiled kernels, whatever is installed."""
-    for module in (chain, normalize):
+    for module in DISPATCHERS:
         monkeypatch.setattr(module, "library", lambda: kernels)
     return kernels
 
@@ -37,6 +39,6 @@ def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     if request.param == "compiled":
         request.getfixturevalue("use_compiled")
     else:
-        for module in (chain, normalize):
+        for module in DISPATCHERS:
             monkeypatch.setattr(module, "library", lambda: None)
     return str(request.param)

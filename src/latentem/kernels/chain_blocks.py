@@ -93,7 +93,8 @@ class _Ends:
 
     def __post_init__(self) -> None:
         width, n_blocks = self.tables.width, len(self.edges) - 1
-        self.middle = n_blocks // 2
+        # Where underflow must be watched, the way back must know what could be reached: one end does it all.
+        self.middle = n_blocks if self.tables.guarded else n_blocks // 2
         longest = max(self._rows(i) for i in range(n_blocks))
         kept = KEPT // (16 * width * longest)
         self.kept = range(max(0, self.middle - kept), min(n_blocks, self.middle + kept))

@@ -89,7 +89,8 @@ EXPORT int64_t latentem_chain_forward_combine(int64_t n_states, int64_t n, int64
 
 /* p(z_t | x_1 ... x_{t-1}) and p(z_t | x_1 ... x_t), (K, N), and log p(x_t | x_1 ... x_{t-1}), (N,).
  *
- * `status` as above; a sequence that is not POSSIBLE is left unfinished.  Work space: 3 TILE width + 2 TILE + width. */
+ * `status` as above; a sequence that is not POSSIBLE is left unfinished.  Work space: 3 TILE width + 2 TILE
+ * + 3 width. */
 EXPORT void latentem_chain_filter(int64_t n_states, int64_t n_rows, int64_t n_groups, int64_t guarded, const int64_t
                                   *offsets, const double *initial, const double *matrix, const double *log_density,
                                   double *predicted, double *filtered, double *increments, uint8_t *status, double

@@ -10,11 +10,12 @@
  * gamma_t = alpha_t beta_t / n_t with n_t = sum alpha_t beta_t, and p(z_{t-1} = j, z_t = k | x) =
  * alpha_{t-1}(j) A_jk b_t(k) beta_t(k) / (n_t u_{t-1}).
  *
- * Underflow.  Where every transition is at least SMALLEST_TRANSITION, what is lost is far below rounding.  Elsewhere
- * (`guarded`) a state that seemed lost may be the only one that leads on.  There no positive mass is let below a smallest
- * one: zero means impossible and nothing else.  All that was raised weighs at most about K^2 SMALLEST_MASS beside n_t,
- * hence nothing as long as n_t >= SMALLEST_OVERLAP, which is checked at every row.  Positive transitions below
- * SMALLEST_TRANSITION are raised to it by the caller, who checks afterwards that they were not taken.
+ * Underflow.  Where every transition is at least 1e-100, what is lost is far below rounding.  Elsewhere (`guarded`) a
+ * state that seemed lost may be the only one that leads on.  There no positive alpha is let below SMALLEST_MASS: zero
+ * means impossible and nothing else.  Beta is then measured by its overlap with alpha, so that gamma tells what a mass
+ * that was raised has come to: nothing, as long as it is at most LARGEST_RAISED.  Positive transitions below 1e-100 are
+ * raised to that by the caller, and their share of the posterior is looked at likewise.  Where something raised counts, the
+ * sequence is LOST, and left to a recursion in logarithms.
  */
 #ifndef LATENTEM_CHAIN_H
 #define LATENTEM_CHAIN_H
@@ -47,8 +48,8 @@ enum { TILE = 64, POSSIBLE = 0, IMPOSSIBLE = 1, LOST = 2 };
 
 static const double SMALLEST_DENSITY = 1e-250;
 static const double SMALLEST_MASS = 1e-200;
-static const double SMALLEST_OVERLAP = 1e-160;
-static const double SMALLEST_INCREMENT = 1e-80; /* of a forward recursion alone, where raised transitions may be taken */
+static const double LARGEST_RAISED = 1e-30; /* share of the posterior */
+static const double LARGEST_ERROR = 1e-25;  /* of a forward recursion alone */
 static const double SMALLEST_PRODUCT = 1e-140;
 
 typedef struct {
@@ -87,9 +88,6 @@ typedef struct {
 /* Sequences longer than this keep alpha at the seams of blocks alone and compute it again, block by block, on the way
  * back. */
 enum { BLOCK = 1024 };
-
-/* Raised transitions must have at most this share of the posterior. */
-static const double LARGEST_RAISED = 1e-30;
 
 typedef struct {
     double *b, *alpha, *sums, *peaks; /* of a block: (BLOCK, width), (BLOCK + 1, width), (BLOCK + 1,), (BLOCK,) */

@@ -97,7 +97,7 @@ static int64_t VARIANT(chain_backward)(int64_t n_states, int64_t n, int64_t guar
     const Chain chain = chain_of(n_states, transposed, transposed, guarded);
     VARIANT(emissions)(&chain, log_density, n, n, b, peaks);
 #undef BACKWARD
-#define BACKWARD(width, depth) VARIANT(backward_rows)(&chain, width, depth, n, b, message, beta, ahead)
+#define BACKWARD(width, depth) VARIANT(backward_rows)(&chain, width, depth, n, b, 0, message, beta, ahead)
     const int status = WITH_WIDTH(BACKWARD);
     *sum_of_peaks = sum_of(peaks, n);
     return status ? status : fabs(*sum_of_peaks) <= DBL_MAX ? POSSIBLE : IMPOSSIBLE;
@@ -140,11 +140,11 @@ static void VARIANT(chain_filter)(int64_t n_states, int64_t n_rows, int64_t n_gr
                                          double *increments, uint8_t *status, double *space) {
     const Chain chain = chain_of(n_states, matrix, matrix, guarded);
     const int64_t width = chain.width;
-    const double least = guarded ? SMALLEST_INCREMENT : 0.0;
     double *b = space, *alpha = b + TILE * width, *ahead = alpha + TILE * width, *message = ahead + TILE * width;
-    double *sums = message + width, *peaks = sums + TILE;
+    double *error = message + width, *row = error + width, *sums = row + width, *peaks = sums + TILE;
     for (int64_t g = 0; g < n_groups; g++) {
         memcpy(message, initial, (size_t)width * sizeof(double));
+        memset(error, 0, (size_t)width * sizeof(double));
         status[g] = POSSIBLE;
         for (int64_t start = offsets[g]; start < offsets[g + 1] && !status[g]; start += TILE) {
             const int64_t n = shorter(offsets[g + 1] - start, TILE);
@@ -152,9 +152,12 @@ static void VARIANT(chain_filter)(int64_t n_states, int64_t n_rows, int64_t n_gr
 #undef FILTER
 #define FILTER(width, depth) VARIANT(forward_rows)(&chain, width, depth, n, b, message, alpha, sums, ahead)
             status[g] = (uint8_t)WITH_WIDTH(FILTER);
+#undef ERROR
+#define ERROR(width, depth) VARIANT(error_rows)(&chain, width, depth, n, b, alpha, sums, error, row)
+            if (guarded && !status[g]) status[g] = (uint8_t)WITH_WIDTH(ERROR);
             for (int64_t t = 0; t < n && !status[g]; t++) {
                 increments[start + t] = peaks[t] + log(sums[t]);
-                if (!(sums[t] >= least && fabs(increments[start + t]) <= DBL_MAX)) status[g] = LOST;
+                if (!(fabs(increments[start + t]) <= DBL_MAX)) status[g] = LOST;
             }
             for (int64_t k = 0; k < n_states; k++)
                 for (int64_t t = 0; t < n; t++) {

@@ -67,25 +67,31 @@ INLINE int VARIANT(forward_rows)(const Chain *chain, const int64_t width, const 
     return POSSIBLE;
 }
 
-/* beta (n, width); `message` is beta of the block's last row before, of the row before its first afterwards. */
-INLINE int VARIANT(backward_rows)(const Chain *chain, const int64_t width, const int64_t depth, int64_t n, const double *b,
-                         double *message, double *beta, double *ahead) {
-    const octet smallest = (octet){0} + SMALLEST_MASS;
+/* beta (n, width); `message` is beta of the block's last row before, of the row before its first afterwards.
+ *
+ * Where the chain is guarded alpha (n, width) must be known: beta is then measured by its overlap with alpha instead of its
+ * sum, and 0 for states that cannot have been reached, however well they would have gone on. */
+INLINE int VARIANT(backward_rows)(const Chain *chain, const int64_t width, const int64_t depth, int64_t n,
+                                  const double *b, const double *alpha, double *message, double *beta, double *ahead) {
     double inverse = 1.0;
     for (int64_t t = n - 1; t >= 0; t--) {
         double *row = beta + t * width;
         octet total = {0};
         for (int64_t v = 0; v < width; v += 8) {
-            const octet density = GET(b + t * width + v), value = GET(message + v) * inverse;
-            octet joint = density * value;
-            if (chain->guarded) joint = RAISED(joint, density, value);
+            octet value = GET(message + v) * inverse;
+            octet measure = value;
+            if (chain->guarded) {
+                const octet here = GET(alpha + t * width + v);
+                value = WHERE(here != 0.0, value);
+                measure = here * value;
+            }
             PUT(row + v, value);
-            PUT(ahead + v, joint);
-            if (v) total += value;
-            else total = value;
+            PUT(ahead + v, GET(b + t * width + v) * value);
+            if (v) total += measure;
+            else total = measure;
         }
         const double sum = REDUCE(total);
-        if (!(sum > 0.0 && sum <= DBL_MAX)) return IMPOSSIBLE;
+        if (!(sum > 0.0 && sum <= DBL_MAX)) return LOST;
         inverse = 1.0 / sum;
         VARIANT(times)(ahead, chain->transposed, width, depth, message);
     }
@@ -112,7 +118,7 @@ INLINE void VARIANT(add_products)(const int64_t width, const int64_t depth, int6
 INLINE int VARIANT(combine_rows)(const Chain *chain, const int64_t width, const int64_t depth, int64_t n, const double *b,
                         const double *alpha, const double *sums, const double *beta, double *gamma, double *ahead,
                         double *posterior, int64_t stride, double *pairs) {
-    const double least = chain->guarded ? SMALLEST_OVERLAP : DBL_MIN;
+    octet raised = {0};
     for (int64_t t = 0; t < n; t++) {
         octet total = {0};
         for (int64_t v = 0; v < width; v += 8) {
@@ -122,13 +128,16 @@ INLINE int VARIANT(combine_rows)(const Chain *chain, const int64_t width, const 
             else total = value;
         }
         const double overlap = REDUCE(total);
-        if (!(overlap >= least)) return LOST;
+        if (!(overlap >= DBL_MIN)) return LOST;
         const double inverse = 1.0 / overlap, share = inverse / sums[t];
         for (int64_t v = 0; v < width; v += 8) {
-            PUT(gamma + t * width + v, GET(gamma + t * width + v) * inverse);
+            const octet value = GET(gamma + t * width + v) * inverse;
+            if (chain->guarded) raised += WHERE(GET(alpha + (t + 1) * width + v) <= SMALLEST_MASS, value);
+            PUT(gamma + t * width + v, value);
             PUT(ahead + t * width + v, GET(b + t * width + v) * GET(beta + t * width + v) * share);
         }
     }
+    if (chain->guarded && !(REDUCE(raised) <= LARGEST_RAISED)) return LOST;
     for (int64_t k = 0; k < chain->n_states; k++)
         for (int64_t t = 0; t < n; t++) posterior[k * stride + t] = gamma[t * width + k];
     VARIANT(add_products)(width, depth, n, alpha, ahead, pairs);
@@ -142,7 +151,8 @@ INLINE int VARIANT(backward_combine)(const Chain *chain, const int64_t width, co
     double *gamma = work, *ahead = gamma + TILE * width, *beta = ahead + TILE * width, *row = beta + TILE * width;
     for (int64_t stop = n; stop > 0; stop -= TILE) {
         const int64_t start = stop > TILE ? stop - TILE : 0;
-        int status = VARIANT(backward_rows)(chain, width, depth, stop - start, b + start * width, message, beta, row);
+        int status = VARIANT(backward_rows)(chain, width, depth, stop - start, b + start * width,
+                                            alpha + (start + 1) * width, message, beta, row);
         if (!status)
             status = VARIANT(combine_rows)(chain, width, depth, stop - start, b + start * width, alpha + start * width,
                                   sums + start, beta, gamma, ahead, posterior + start, stride, pairs);
@@ -165,6 +175,27 @@ INLINE int VARIANT(forward_combine)(const Chain *chain, const int64_t width, con
                                   beta + start * width, gamma, ahead, posterior + start, stride, pairs);
         if (status) return status;
         memcpy(alpha, alpha + length * width, (size_t)width * sizeof(double));
+    }
+    return POSSIBLE;
+}
+
+/* A bound `error` (width,) on what raising masses has done to alpha of the rows, carried forward as alpha itself is;
+ * `message` (width,) is work space.  Returns LOST where it could show. */
+INLINE int VARIANT(error_rows)(const Chain *chain, const int64_t width, const int64_t depth, int64_t n,
+                               const double *b, const double *alpha, const double *sums, double *error,
+                               double *message) {
+    for (int64_t t = 0; t < n; t++) {
+        octet total = {0};
+        for (int64_t v = 0; v < width; v += 8) {
+            const octet here = GET(alpha + t * width + v);
+            octet value = GET(error + v) * GET(b + t * width + v);
+            value += WHERE((here > 0.0) & (here <= SMALLEST_MASS), (octet){0} + SMALLEST_MASS);
+            PUT(message + v, value);
+            total += value;
+        }
+        if (!(REDUCE(total) <= LARGEST_ERROR * sums[t])) return LOST;
+        VARIANT(times)(message, chain->matrix, width, depth, error);
+        for (int64_t v = 0; v < width; v += 8) PUT(error + v, GET(error + v) / sums[t]);
     }
     return POSSIBLE;
 }
