@@ -44,7 +44,7 @@ def predict(
     if not len(table):
         raise DataError(f"{data} has no rows")
     if groups is not None and not hasattr(estimator, "transmat_"):
-        raise click.UsageError(f"--groups divides rows into sequences; {type(estimator).__name__} takes each for itself")
+        raise click.UsageError(f"--groups divides rows into sequences, and {type(estimator).__name__} has none")
     keys = None
     if groups is not None:
         keys = read_table(data, columns=[groups], categories=[groups], header=not no_header).column(groups)

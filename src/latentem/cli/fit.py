@@ -57,9 +57,9 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 def fit(ctx: click.Context, model: str, data: Path, **options: Any) -> None:
     """Fit MODEL to the table DATA (.csv, .tsv, .parquet).
 
-    Models: gaussian-mixture, student-t-mixture, poisson-mixture, latent-class-analysis, gaussian-hmm and others; a wrong
-    name lists all. Of several, the one with the smallest criterion is kept. Exit codes: 0 fine, 1 fitted but not converged or
-    interrupted, 2 bad input.
+    Models: gaussian-mixture, student-t-mixture, poisson-mixture, latent-class-analysis, gaussian-hmm and others; a
+    wrong name lists all. Of several, the one with the smallest criterion is kept. Exit codes: 0 fine, 1 fitted but not
+    converged or interrupted, 2 bad input.
 
     \b
     latentem fit gaussian-mixture data.parquet --components 1..9 --output model.latentem
@@ -235,7 +235,8 @@ def _write(best: Candidate, content: Data, options: dict[str, Any]) -> None:
         levels = {name: list(known) for name, known in content.levels.items()}
         save(best.estimator, options["output"], notes={"columns": list(content.names), "levels": levels})
     if options["assignments"] is not None:
-        write_table(options["assignments"], assignments(best.estimator, content.rows, options["probabilities"], content.groups))
+        columns = assignments(best.estimator, content.rows, options["probabilities"], content.groups)
+        write_table(options["assignments"], columns)
     if options["figure"] is not None:
         draw(best.estimator, content.rows, options["figure"])
 
