@@ -212,9 +212,10 @@ class SequencePredicting:
     ) -> FloatArray:
         """p(zₜ = k | all rows but t, or those before it), (K, n)."""
         chain, log_density = params.latent, self._log_density(batch, model, params)
+        if not both_sides:
+            return filtered(chain.initial, chain.transition, log_density, batch.group_offsets)[0]
         weights = log_filtered(chain.initial, chain.transition, log_density, batch.group_offsets)[0]
-        if both_sides:
-            weights = weights + log_outlook(chain.transition, log_density, batch.group_offsets)
+        weights = weights + log_outlook(chain.transition, log_density, batch.group_offsets)
         odds = np.exp(weights - weights.max(axis=0))
         return np.asarray(odds / odds.sum(axis=0))
 
@@ -271,7 +272,7 @@ class SequencePredicting:
         return source, chunks()
 
     def _log_density(self, batch: Batch, model: LatentVariableModel, params: ModelParameters) -> FloatArray:
-        return model.family.log_density(batch, params.emission)
+        return model.state_densities(params, batch)
 
     def _totals(self, X: Any, lengths: Any, groups: Any, sample_weight: Any) -> tuple[float, float]:
         """Σ w log p(x), and the number of rows by their weights."""
