@@ -20,6 +20,7 @@ from latentem.families import (
     beta as bt,
     categorical as ca,
     components as cm,
+    conjugate as cj,
     constrained as co,
     exponential as ex,
     gamma as ga,
@@ -45,12 +46,15 @@ from latentem.families import (
     weibull as we,
     zero_inflated as zi,
 )
+from latentem.families.columnwise import ColumnStatistics
 from latentem.families.composite import CompositeParameters
 from latentem.families.generalized_linear import CoefficientParameters
 from latentem.latents import (
+    banded,
     categorical as c,
     covariate_markov_chain as cmc,
     durations as du,
+    left_to_right,
     markov_chain as mc,
     normal as no,
     normal_chain as nc,
@@ -155,6 +159,12 @@ def slopes(k: int, p: int = 3, m: int = 2) -> Any:
     return np.random.default_rng(k + p).normal(scale=0.5, size=(k, m, p)) + np.linspace(-0.5, 0.5, k)[:, None, None]
 
 
+def wishart(k: int) -> Any:
+    """A prior that is the same for all k components."""
+    scatter = np.tile(np.eye(2) + 0.3, (k, 1, 1))
+    return cj.NormalInverseWishart(np.full((k, 2), 0.5), np.full(k, 2.0), scatter, np.full(k, 3.0))
+
+
 means, scales, rates, rate = between(-2, 3), between(0.7, 2), between(0.7, 6), between(0.7, 6, 1)
 share = between(0.1, 0.8)
 normal, counts, inflated = g.DiagonalGaussian(), po.Poisson(), zi.ZeroInflated(po.Poisson())
@@ -203,6 +213,7 @@ _FAMILIES = [
     ),
     has(pg.PoissonRegression(), lambda k: CoefficientParameters(slopes(k)), -1, 0.5, INF, given=2),
     has(lg.LogisticRegression(), lambda k: CoefficientParameters(slopes(k)), -1, 0.5, 2, given=2),
+    has(lambda k: cj.Conjugate(g.FullGaussian(), wishart(k)), lambda k: g.FullGaussianParameters(means(k), covariances(k))),
     has(lambda k: cm.Components((counts, nb.NegativeBinomial(), counts)[:k]), ones, -1, 0.5),
 ]
 FAMILIES: dict[str, FamilySpecimen] = {type(one.of(2)).__name__: one for one in _FAMILIES}
@@ -214,6 +225,20 @@ VARIANTS: dict[str, FamilySpecimen] = {
     ),
     "StudentT, fixed": has(
         td.DiagonalStudentT(dof=4.0), lambda k: td.DiagonalStudentTParameters(means(k), scales(k), np.empty(0))
+    ),
+    "Conjugate, of independent columns": has(
+        lambda k: cj.Conjugate(
+            normal, cj.NormalInverseWishart(means(1).repeat(k, 0), np.full(k, 2.0), scales(1).repeat(k, 0), np.full(k, 1.0))
+        ),
+        lambda k: g.DiagonalGaussianParameters(means(k), scales(k)),
+    ),
+    "Conjugate, gamma prior of rates": has(
+        lambda k: cj.Conjugate(
+            counts, cj.PseudoCounts(ColumnStatistics(np.full((k, 1, 2), 3.0), np.full((k, 2), 2.0), np.zeros(k)))
+        ),
+        lambda k: po.PoissonParameters(rates(k)),
+        -1,
+        0.5,
     ),
     "Constrained, tied": has(tied, lambda k: tied.constrain(ga.GammaParameters(rates(k), scales(k))), -1, 0, INF),
     "ZeroInflated, of positive numbers": has(
@@ -272,6 +297,28 @@ NORMAL_CHAINS: dict[str, LatentSpecimen] = {
     "NormalChain": LatentSpecimen(nc.NormalChain, lambda q: nc.NormalChain(q).start()),
 }
 
+
+def chain_with(options: Callable[[int], dict[str, Any]]) -> LatentSpecimen:
+    """A chain with options, and parameters that respect them."""
+
+    def latent(k: int) -> Any:
+        return mc.MarkovChain(k, **options(k)) if k > 1 else mc.MarkovChain(k)
+
+    def parameters(k: int) -> Any:
+        return latent(k).conform(mc.MarkovChainParameters(shares(1, k)[0], shares(k, k)))
+
+    return LatentSpecimen(latent, parameters)
+
+
+def held_transitions(k: int) -> Any:
+    """The first state is left with probability 0.3, the last one keeps to itself, and one transition is forbidden."""
+    table = np.full((k, k), np.nan)
+    table[0, 0] = 0.7
+    table[-1] = np.eye(k)[-1]
+    table[0, -1] = 0.0 if k > 2 else np.nan
+    return table
+
+
 LATENTS: dict[str, LatentSpecimen] = {
     "Categorical": LatentSpecimen(c.Categorical, lambda k: c.CategoricalParameters(shares(1, k)[0])),
     "MarkovChain": LatentSpecimen(mc.MarkovChain, lambda k: mc.MarkovChainParameters(shares(1, k)[0], shares(k, k))),
@@ -301,6 +348,11 @@ LATENT_VARIANTS: dict[str, LatentSpecimen] = {
         lambda k: smc.SemiMarkovParameters(shares(1, k)[0], shares(k, k - 1), du.PoissonDurations(line(k))),
         fewest=2,
     ),
+    "MarkovChain, held": chain_with(lambda k: {"fixed": held_transitions(k), "fixed_initial": [0.4] + [np.nan] * (k - 1)}),
+    "MarkovChain, tied": chain_with(lambda k: {"tied": np.eye(k)}),
+    "MarkovChain, left to right": chain_with(lambda k: {"fixed": left_to_right(k), "fixed_initial": np.eye(k)[0]}),
+    "MarkovChain, stationary": chain_with(lambda k: {"stationary": True}),
+    "MarkovChain, stationary and banded": chain_with(lambda k: {"fixed": banded(k, 1), "stationary": True}),
 }
 
 ACCELERATIONS: dict[str, Callable[[], Any]] = {

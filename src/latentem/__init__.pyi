@@ -32,6 +32,7 @@ from .errors import (
     ParameterError as ParameterError,
 )
 from .estimators import (
+    GMMHMM as GMMHMM,
     BernoulliMixture as BernoulliMixture,
     BetaMixture as BetaMixture,
     CategoricalHMM as CategoricalHMM,
@@ -40,7 +41,6 @@ from .estimators import (
     FactorAnalysis as FactorAnalysis,
     FamilyMixture as FamilyMixture,
     FindingWarning as FindingWarning,
-    GMMHMM as GMMHMM,
     GammaMixture as GammaMixture,
     GaussianHMM as GaussianHMM,
     GaussianMixture as GaussianMixture,
@@ -82,6 +82,9 @@ from .latents import (
     Normal as Normal,
     NormalChain as NormalChain,
     SemiMarkovChain as SemiMarkovChain,
+    banded as banded,
+    blocks as blocks,
+    left_to_right as left_to_right,
 )
 from .model import (
     Family as Family,

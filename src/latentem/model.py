@@ -578,7 +578,7 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
         return total + self.latent.expected_log_density(counts, params.latent)
 
     def objective_score(self, statistics: ModelStatistics, params: ModelParameters) -> FloatArray:
-        """By Fisher's identity the gradient of Q at θ, the prior's pseudo-observations and the family's prior counted in."""
+        """By Fisher's identity the gradient of Q at θ, pseudo-observations and the family's own prior counted in."""
         score = self.score(self.with_prior(statistics, params), params)
         if self.family.log_prior(params.emission) == 0:
             return score
@@ -798,9 +798,9 @@ def _impossible(log_likelihood: FloatArray, batch: Batch, per_group: bool) -> La
     row = batch.row_of_unit(unit, per_group)
     if per_group and batch.group_lengths[unit] > 1:
         return DataError(
-            f"the {batch.group_lengths[unit]} rows from row {row} on have log-likelihood {log_likelihood[unit]} together "
-            "at the current parameters: no states can have produced them one after the other; allow more transitions "
-            "(probabilities of 0 stay 0), widen the support, or leave the rows out"
+            f"the {batch.group_lengths[unit]} rows from row {row} on have log-likelihood {log_likelihood[unit]} "
+            "together at the current parameters: no states can have produced them one after the other; allow more "
+            "transitions (probabilities of 0 stay 0), widen the support, or leave the rows out"
         )
     value = batch.values[batch.group_offsets[unit] if per_group else unit].tolist()
     return DataError(

@@ -171,7 +171,11 @@ class EMResult:
 
     @property
     def bic(self) -> float:
-        """-2 ℓ + p log n with n the sum of the weights (Schwarz 1978); smaller is better."""
+        """-2 ℓ + p log n (Schwarz 1978); smaller is better.
+
+        n is the sum of the weights, or, of a chain, whose unit is a whole sequence, the number of rows.
+        """
         from math import log
 
-        return -2 * self.log_likelihood + self.n_parameters * log(self.expectation.weight)
+        chained = getattr(getattr(self.model, "latent", None), "per_group", False)
+        return -2 * self.log_likelihood + self.n_parameters * log(self.n_rows if chained else self.expectation.weight)

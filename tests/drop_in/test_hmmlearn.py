@@ -1,10 +1,12 @@
 """hmmlearn's own tests of its hidden Markov models, with ours in their place.
 
-The peer's modules are loaded afresh, the names of its classes bound to ours; its kernels and helpers stay its own.  Two
-of its private methods are what its tests reach for: `_init`, which is a fit without iterations, and `_check`, which ours
-have.  Its parametrization by `implementation` is run once, since ours are the same to the bit for both names (see
-`test_hmm_agreement.py`); what it marks as failing with itself is run like any other test.  Its module `test_gmm_hmm` is left out: it expects every test there to fail with the peer itself,
-which has no attribute `gmms_` any more.  What differs on purpose is in `DIFFERENCES`, each with its reason; a difference that has gone fails the run.
+The peer's modules are loaded afresh, the names of its classes bound to ours; its kernels and helpers stay its own.
+Two of its private methods are what its tests reach for: `_init`, which is a fit without iterations, and `_check`, which
+ours have.  Its parametrization by `implementation` is run once, since ours are the same to the bit for both names (see
+`test_hmm_agreement.py`); what it marks as failing with itself is run like any other test.  Its module `test_gmm_hmm` is
+left out: it expects every test there to fail with the peer itself, which has no attribute `gmms_` any more.
+
+What differs on purpose is in `DIFFERENCES`, each with its reason; a difference that has gone fails the run.
 """
 
 from __future__ import annotations
@@ -37,12 +39,14 @@ MODULES = (
 CLASSES = ("CategoricalHMM", "GMMHMM", "GaussianHMM", "MultinomialHMM", "PoissonHMM")
 
 DIFFERENCES: dict[str, str] = {
-    "TestMonitor::test_converged_by_iterations": "running out of iterations is no convergence, and neither is a fall of "
-    "the log-likelihood, which the test has besides",
+    "TestMonitor::test_converged_by_iterations": "running out of iterations is no convergence, and neither is a "
+    "fall of the log-likelihood, which the test has besides",
     "TestMonitor::test_converged_by_log_prob": "the log-likelihood falls there, which is no convergence",
-    "test_n_features": "fit does not overwrite the constructor's n_features=None; emissionprob_ has the number of symbols",
+    "test_n_features": "fit does not overwrite the constructor's n_features=None; emissionprob_ has as many columns as "
+    "there are symbols",
     "test_fit_ignored_init_warns": "that an attribute will be overwritten is told by a FindingWarning, not by a logger",
-    "test_fit_too_little_data": "that there are more parameters than numbers is told by a FindingWarning, not by a logger",
+    "test_fit_too_little_data": "that there are more parameters than numbers is told by a FindingWarning, not by a "
+    "logger",
     "test_fit_with_priors": "the start (means and covariances of the clusters) is so near that the first iteration "
     "reaches the maximum, and the test wants the log-likelihood to go on rising after it",
     "test__check_and_set_categorical_n_features": "calls a private method of the peer",
@@ -128,10 +132,10 @@ for _name, _peer in peers.items():
 @pytest.fixture(autouse=True)
 def no_global_random_state() -> Iterator[None]:
     """The peer's tests draw from NumPy's global generator themselves."""
-    state = np.random.get_state()
-    np.random.seed(0)
+    state = np.random.get_state()  # noqa: NPY002
+    np.random.seed(0)  # noqa: NPY002
     yield
-    np.random.set_state(state)
+    np.random.set_state(state)  # noqa: NPY002
 
 
 def _place(request: pytest.FixtureRequest) -> tuple[str, str]:

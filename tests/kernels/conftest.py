@@ -6,7 +6,21 @@ from typing import Any
 
 import pytest
 
-from latentem.kernels import build, chain, compiled, inhomogeneous_chain, kalman, normalize, semi_markov
+from latentem.kernels import (
+    build,
+    chain,
+    chain_blocks,
+    compiled,
+    filtering,
+    inhomogeneous_chain,
+    kalman,
+    lookup,
+    normalize,
+    semi_markov,
+    viterbi,
+)
+
+DISPATCHERS = (chain, chain_blocks, filtering, inhomogeneous_chain, kalman, lookup, normalize, semi_markov, viterbi)
 
 
 @pytest.fixture(scope="session")
@@ -26,7 +40,7 @@ def kernels(tmp_path_factory: pytest.TempPathFactory) -> Any:
 @pytest.fixture
 def use_compiled(kernels: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Let the dispatchers take the compiled kernels, whatever is installed."""
-    for module in (chain, inhomogeneous_chain, kalman, normalize, semi_markov):
+    for module in DISPATCHERS:
         monkeypatch.setattr(module, "library", lambda: kernels)
     return kernels
 
@@ -37,6 +51,6 @@ def either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     if request.param == "compiled":
         request.getfixturevalue("use_compiled")
     else:
-        for module in (chain, inhomogeneous_chain, kalman, normalize, semi_markov):
+        for module in DISPATCHERS:
             monkeypatch.setattr(module, "library", lambda: None)
     return str(request.param)

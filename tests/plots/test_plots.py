@@ -16,7 +16,7 @@ from latentem.families.student_t import FullStudentT
 from latentem.fitting import fit
 from latentem.latents import Categorical, MarkovChain
 from latentem.model import LatentVariableModel
-from latentem.plots import draw_ascent, draw_bic, draw_mixture
+from latentem.plots import draw_ascent, draw_bic, draw_mixture, draw_sequence
 from latentem.plots.mixture import _squared_radius
 from latentem.plots.style import LINES, MARKERS, Series
 
@@ -182,3 +182,19 @@ def test_without_axes_a_new_figure_is_made():
     ax = draw_bic(candidates())
     assert ax.figure.number in pyplot.get_fignums()
     pyplot.close(ax.figure)
+
+
+def test_a_sequence_is_marked_by_its_states_and_rows_in_doubt_have_rings(ax):
+    values, states = np.array([1.0, 5.0, np.nan, 1.5]), np.array([0, 1, 1, 0])
+    sure = np.array([[1.0, 0.0], [0.2, 0.8], [0.5, 0.5], [0.95, 0.05]])
+    draw_sequence(values, states, ax, probabilities=sure, means=[1.2, 5.0], name="minutes")
+    assert rendered(ax) == ["state 0", "state 1", "probability below 0.9"]
+    np.testing.assert_array_equal(line(ax, "state 0").get_ydata(), [1.0, np.nan, np.nan, 1.5])
+    np.testing.assert_array_equal(line(ax, "probability").get_xdata(), [1, 2])
+    assert ax.get_ylabel() == "minutes"
+    assert line(ax, "state 0").get_marker() != line(ax, "state 1").get_marker()
+
+
+def test_a_sequence_needs_a_state_for_each_row(ax):
+    with pytest.raises(ParameterError, match="one state for each row"):
+        draw_sequence([1.0, 2.0], [0], ax)

@@ -27,9 +27,15 @@ DRAWN_ROWS = 20_000
 @click.argument("data", type=FILE)
 @click.option("-o", "--output", type=FILE, help="Write here (.csv, .tsv, .parquet); by default CSV to the terminal.")
 @click.option("--probabilities", is_flag=True, help="The probabilities of all components too.")
+@click.option("--groups", metavar="COLUMN", help="Column of keys, equal for the rows of a sequence (*-hmm).")
 @click.option("--no-header", is_flag=True, help="The first line of a text file is data; columns are x0, x1, ….")
-def predict(model_file: Path, data: Path, output: Path | None, probabilities: bool, no_header: bool) -> None:
-    """For each row of DATA: its most probable component, how probable that is, and the row's log density."""
+def predict(
+    model_file: Path, data: Path, output: Path | None, probabilities: bool, groups: str | None, no_header: bool
+) -> None:
+    """For each row of DATA: its most probable component, how probable that is, and the row's log density.
+
+    By a hidden Markov model: its state on the most probable path, and how probable that state is.
+    """
     if output is not None:
         known_suffix(output)
     estimator, notes = load_estimator(model_file)
@@ -37,8 +43,13 @@ def predict(model_file: Path, data: Path, output: Path | None, probabilities: bo
     table = read_table(data, columns=columns, levels=levels, header=not no_header)
     if not len(table):
         raise DataError(f"{data} has no rows")
+    if groups is not None and not hasattr(estimator, "transmat_"):
+        raise click.UsageError(f"--groups divides rows into sequences, and {type(estimator).__name__} has none")
+    keys = None
+    if groups is not None:
+        keys = read_table(data, columns=[groups], categories=[groups], header=not no_header).column(groups)
     with quiet_warnings():
-        put(assignments(estimator, known_rows(estimator, table), probabilities), output)
+        put(assignments(estimator, known_rows(estimator, table), probabilities, keys), output)
 
 
 @click.command(short_help="Draw rows from a fitted model.")
@@ -84,15 +95,19 @@ def load_estimator(path: Path) -> tuple[Any, dict[str, Any]]:
     return estimator, notes
 
 
-def assignments(estimator: Any, rows: Table | Source, probabilities: bool) -> dict[str, Any]:
-    """The columns that `predict` and `fit --assignments` write."""
-    r = estimator.predict_proba(rows)
-    component = r.argmax(axis=1)
-    found = {
-        "component": component,
-        "probability": r[np.arange(len(r)), component],
-        "log_density": estimator.score_samples(rows),
-    }
+def assignments(estimator: Any, rows: Table | Source, probabilities: bool, groups: Any = None) -> dict[str, Any]:
+    """The columns that `predict` and `fit --assignments` write; `groups` are keys of the sequences of a chain."""
+    if hasattr(estimator, "transmat_"):
+        r, component = estimator.predict_proba(rows, groups=groups), estimator.predict(rows, groups=groups)
+        found = {"state": component, "probability": r[np.arange(len(r)), component]}
+    else:
+        r = estimator.predict_proba(rows)
+        component = r.argmax(axis=1)
+        found = {
+            "component": component,
+            "probability": r[np.arange(len(r)), component],
+            "log_density": estimator.score_samples(rows),
+        }
     if probabilities:
         found.update({f"probability_{k}": r[:, k] for k in range(r.shape[1])})
     return found

@@ -11,7 +11,7 @@ import click
 from ..result import Status
 from .errors import NOT_CONVERGED, quiet_warnings
 from .options import Components, Data, Names, NumberOr, is_streamed, make_executor, read_data
-from .registry import CATEGORICAL, ModelName, build
+from .registry import CATEGORICAL, ModelName, build, is_sequential
 from .tell import Candidate, choose
 
 CRITERIA = ("bic", "aic", "icl")
@@ -29,6 +29,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--columns", type=Names(), help="Columns of observations, separated by commas; all by default.")
 @click.option("--weights", metavar="COLUMN", help="Column of row weights.")
 @click.option("--labels", metavar="COLUMN", help="Column of known components: 0, 1, …; empty or -1 where unknown.")
+@click.option("--groups", metavar="COLUMN", help="Column of keys, equal for the rows of a sequence (*-hmm).")
 @click.option("--categories", type=Names(), help="Columns to read as categories; 'text': every column of text.")
 @click.option("--no-header", is_flag=True, help="The first line of a text file is data; columns are x0, x1, ….")
 @click.option("--stream/--no-stream", default=None, help="Read a .parquet file at every pass; by default above 1 GB.")
@@ -56,20 +57,22 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 def fit(ctx: click.Context, model: str, data: Path, **options: Any) -> None:
     """Fit MODEL to the table DATA (.csv, .tsv, .parquet).
 
-    Models: gaussian-mixture, student-t-mixture, poisson-mixture, latent-class-analysis and others; a wrong name lists
-    all. Of several, the one with the smallest criterion is kept. Exit codes: 0 fine, 1 fitted but not converged or
-    interrupted, 2 bad input.
+    Models: gaussian-mixture, student-t-mixture, poisson-mixture, latent-class-analysis, gaussian-hmm and others; a
+    wrong name lists all. Of several, the one with the smallest criterion is kept. Exit codes: 0 fine, 1 fitted but not
+    converged or interrupted, 2 bad input.
 
     \b
     latentem fit gaussian-mixture data.parquet --components 1..9 --output model.latentem
     """
     _check_outputs(options)
+    _check_sequences(model, options)
     categories = _categories(model, options["categories"])
     content = read_data(
         data,
         columns=options["columns"],
         weights=options["weights"],
         labels=options["labels"],
+        groups=options["groups"],
         categories=categories,
         header=not options["no_header"],
         stream=is_streamed(data, options["stream"], _needs_memory(model, categories, options)),
@@ -133,6 +136,15 @@ def _asked(model: str, options: dict[str, Any]) -> Iterator[tuple[str, dict[str,
             yield covariance or model, {"n_components": k, **given, **kind}
 
 
+# What hidden Markov models call options; their `tol` is in log-likelihood, not in that of a row.
+SEQUENTIAL = {"max_iter": "n_iter", "init_params": "init"}
+
+
+def _sequential(settings: dict[str, Any], total: float) -> dict[str, Any]:
+    renamed = {SEQUENTIAL.get(name, name): value for name, value in settings.items()}
+    return {**renamed, "tol": renamed["tol"] * total}
+
+
 def _fit_one(
     model: str, label: str, settings: dict[str, Any], content: Data, options: dict[str, Any], meter: Any
 ) -> Candidate:
@@ -140,14 +152,16 @@ def _fit_one(
     from ..fitting import as_executor
     from .progress import Watched
 
-    estimator = build(model, settings)
+    sequential = is_sequential(model)
+    estimator = build(model, _sequential(settings, content.total) if sequential else settings)
     k = settings["n_components"]
-    meter.begin(f"{label}, {k} component{'s' * (k > 1)}", estimator.tol * content.total, settings["max_iter"])
+    meter.begin(f"{label}, {k} component{'s' * (k > 1)}", settings["tol"] * content.total, settings["max_iter"])
     asked = make_executor(options["executor"], options["workers"])
     executor = as_executor(asked)
     try:
         estimator.set_params(executor=Watched(executor, meter))
-        estimator.fit(content.rows, sample_weight=content.weights, labels=content.labels, checkpoint=_keeper(options))
+        beside = {"groups": content.groups} if sequential else {"sample_weight": content.weights}
+        estimator.fit(content.rows, labels=content.labels, checkpoint=_keeper(options), **beside)
     finally:
         if hasattr(executor, "close"):
             executor.close()
@@ -184,6 +198,19 @@ def _check_outputs(options: dict[str, Any]) -> None:
             raise click.UsageError(f"--{name} {path}: there is no folder {path.parent}")
 
 
+def _check_sequences(model: str, options: dict[str, Any]) -> None:
+    """What only hidden Markov models have, and what they have not."""
+    if not is_sequential(model):
+        if options["groups"] is not None:
+            raise click.UsageError(f"--groups divides rows into sequences; {model} takes each row for itself")
+        return
+    for name, why in (("weights", "weigh whole sequences, not rows"), ("figure", "are not drawn over two columns")):
+        if options[name] is not None:
+            raise click.UsageError(f"{model} has no --{name}: hidden Markov models {why}")
+    if options["criterion"] == "icl":
+        raise click.UsageError(f"{model} has no ICL; choose by bic or aic")
+
+
 def _categories(model: str, given: tuple[str, ...] | None) -> tuple[str, ...] | str:
     if given is None:
         return "text" if model in CATEGORICAL else ()
@@ -192,7 +219,7 @@ def _categories(model: str, given: tuple[str, ...] | None) -> tuple[str, ...] | 
 
 def _needs_memory(model: str, categories: tuple[str, ...] | str, options: dict[str, Any]) -> str | None:
     """What, of the things asked for, needs all rows in memory."""
-    if model in CATEGORICAL:
+    if model in CATEGORICAL or is_sequential(model):
         return model
     if categories:
         return "--categories"
@@ -208,7 +235,8 @@ def _write(best: Candidate, content: Data, options: dict[str, Any]) -> None:
         levels = {name: list(known) for name, known in content.levels.items()}
         save(best.estimator, options["output"], notes={"columns": list(content.names), "levels": levels})
     if options["assignments"] is not None:
-        write_table(options["assignments"], assignments(best.estimator, content.rows, options["probabilities"]))
+        columns = assignments(best.estimator, content.rows, options["probabilities"], content.groups)
+        write_table(options["assignments"], columns)
     if options["figure"] is not None:
         draw(best.estimator, content.rows, options["figure"])
 

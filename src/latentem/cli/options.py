@@ -98,7 +98,7 @@ def make_executor(kind: str | None, workers: int | None) -> Executor | str | Non
 
 @dataclass(frozen=True)
 class Data:
-    """What a model is fitted to: columns of observations, and beside them weights and known components.
+    """What a model is fitted to: columns of observations, and beside them weights, known components, keys of sequences.
 
     A source, which is read again at every pass, holds its weights and known components itself.
     """
@@ -106,6 +106,7 @@ class Data:
     rows: Table | Source
     weights: FloatArray | None = None
     labels: Array | None = None
+    groups: FloatArray | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -148,25 +149,27 @@ def read_data(
     columns: tuple[str, ...] | None,
     weights: str | None,
     labels: str | None,
+    groups: str | None,
     categories: Sequence[str] | str,
     header: bool,
     stream: bool,
 ) -> Data:
     """Read the file, take the columns apart, and name the first entry that no model could take."""
-    beside = [name for name in (weights, labels) if name is not None]
+    beside = [name for name in (weights, labels, groups) if name is not None]
     wanted = None if columns is None else list(dict.fromkeys([*columns, *beside]))
     coded = categories if categories == TEXT else [name for name in categories if name not in beside]
     if stream:
         return Data(ParquetSource(path, columns=columns, weights=weights, labels=labels))
-    whole = read_table(path, columns=wanted, categories=coded, header=header)
+    keyed = coded if groups is None or coded == TEXT else [*coded, groups]
+    whole = read_table(path, columns=wanted, categories=keyed, header=header)
     table = whole.select(columns) if columns is not None else whole.drop(_known(beside, whole))
     if not table.names:
         raise DataError(f"{path} has no columns of observations beside {', '.join(beside)}")
-    _not_coded(beside, whole)
+    _not_coded([name for name in beside if name != groups], whole)
     given = None if weights is None else whole.column(weights)
     known = None if labels is None else whole_labels(whole.column(labels), labels)
     ArraySource(table.values, weights=given, labels=known, names=table.names)
-    return Data(table, given, known)
+    return Data(table, given, known, None if groups is None else whole.column(groups))
 
 
 def _known(names: list[str], table: Table) -> list[str]:

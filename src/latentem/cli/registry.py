@@ -10,7 +10,7 @@ import click
 
 CATEGORICAL = ("latent-class-analysis",)
 OPTIONS = {"covariance_type": "covariance", "init_params": "init", "random_state": "seed"}
-ABSTRACT = ("FamilyMixture", "MixtureModel")
+ABSTRACT = ("FamilyMixture", "HiddenMarkovModel", "MixtureModel")
 
 
 def models() -> dict[str, Any]:
@@ -22,8 +22,15 @@ def models() -> dict[str, Any]:
 
 
 def kebab(name: str) -> str:
-    """StudentTMixture → student-t-mixture."""
+    """StudentTMixture → student-t-mixture, GMMHMM → gmm-hmm."""
+    if name.endswith("HMM"):
+        return f"{kebab(name.removesuffix('HMM'))}-hmm"
     return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "-", name).lower()
+
+
+def is_sequential(model: str) -> bool:
+    """Whether the rows of the model's data are steps of sequences."""
+    return model.endswith("-hmm")
 
 
 class ModelName(click.ParamType):

@@ -206,7 +206,7 @@ def estimates(result: EMResult, labels: Labels, width: int, most: int | None = M
     from rich.table import Table
 
     weights = weights_of(result)
-    lines = [("weight", weights), *_lines(result.parameters.emission, labels, len(weights))]
+    lines = [*_latent_lines(result, weights), *_lines(result.parameters.emission, labels, len(weights))]
     shown = lines[:most]
     across = max(1, (width - max(len(label) for label, _ in shown) - 4) // CELL)
     for first in range(0, len(weights), across):
@@ -220,6 +220,17 @@ def estimates(result: EMResult, labels: Labels, width: int, most: int | None = M
         yield table
     if len(lines) > len(shown):
         yield f"and {len(lines) - len(shown)} more estimates for each component; latentem show --all prints them"
+
+
+def _latent_lines(result: EMResult, weights: Array) -> Iterator[tuple[str, Array]]:
+    """Weights of a mixture; of a chain where it starts, and where it goes from each state."""
+    transition = getattr(result.parameters.latent, "transition", None)
+    if transition is None:
+        yield "weight", weights
+        return
+    yield "first state", weights
+    for k in range(len(weights)):
+        yield f"to state {k}", transition[:, k]
 
 
 def weights_of(result: EMResult) -> Array:

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 import numpy as np
 from sklearn.utils._param_validation import Interval
 
-from .._typing import FloatArray
 from ..data import Source
 from ..errors import DataError, ParameterError
 from ..families.categorical import CategoricalColumns, CategoryParameters, CategoryStatistics, ColumnProbabilities
@@ -20,7 +19,7 @@ from ..fitting import as_generator
 from ..model import Family
 from .hmm import HiddenMarkov, WithFeatures, dirichlet_counts, per_state, probabilities
 from .hmm_options import OWN, PRIORS, document, run_options
-from .inputs import refuse_negative
+from .inputs import read_table
 from .options import constructor
 
 
@@ -162,7 +161,9 @@ class PoissonHMM(WithFeatures):
     def _pack(self, attributes: dict[str, Any]) -> Any:
         rates = np.atleast_2d(np.array(attributes["lambdas_"], dtype=float))
         if len(rates) != self.n_components or not rates.size:
-            raise ParameterError(f"lambdas_ must have shape ({self.n_components}, number of columns), got {rates.shape}")
+            raise ParameterError(
+                f"lambdas_ must have shape ({self.n_components}, number of columns), got {rates.shape}"
+            )
         if not np.all(np.isfinite(rates) & (rates >= 0)):
             raise ParameterError(f"lambdas_ must be finite and not negative, got {rates.tolist()}")
         return PoissonParameters(np.maximum(rates, SMALLEST_RATE))
@@ -209,8 +210,16 @@ class MultinomialHMM(WithFeatures):
         return int(np.atleast_2d(self.emissionprob_).shape[1])
 
     def _read(self, X: Any, *, reset: bool) -> Any:
-        table = super()._read(X, reset=reset)
-        refuse_negative(table, self)
+        """Rows may be missing as a whole: of the others the total must be known."""
+        table = read_table(self, X, reset=reset, missing=True)
+        if table.dtype.kind == "f":
+            gaps = np.isnan(table)
+            partial = np.flatnonzero(gaps.any(axis=1) & ~gaps.all(axis=1))
+            if len(partial):
+                raise DataError(
+                    f"Input X contains NaN in a part of row {partial[0]}: its total is not known; fill it in, or "
+                    "have the whole row missing"
+                )
         return table
 
     def _family(self, source: Source) -> Family[Any, Any]:
@@ -218,9 +227,15 @@ class MultinomialHMM(WithFeatures):
         seen = totals[~np.isnan(totals)]
         if self.n_trials is not None:
             order = getattr(source, "rows", None)
-            wanted = np.broadcast_to(self.n_trials, totals.shape) if np.ndim(self.n_trials) == 0 else np.asarray(self.n_trials)
+            wanted = (
+                np.broadcast_to(self.n_trials, totals.shape)
+                if np.ndim(self.n_trials) == 0
+                else np.asarray(self.n_trials)
+            )
             if wanted.shape != totals.shape:
-                raise ParameterError(f"n_trials must be a number or one for each of {len(totals)} rows, got {wanted.shape}")
+                raise ParameterError(
+                    f"n_trials must be a number or one for each of {len(totals)} rows, got {wanted.shape}"
+                )
             wanted = wanted if order is None else wanted[order]
             wrong = np.flatnonzero(~np.isnan(totals) & (totals != wanted))
             if len(wrong):
@@ -255,12 +270,15 @@ class MultinomialHMM(WithFeatures):
     def _one_total(self) -> int:
         totals = np.unique(getattr(self, "totals_", []) if self.n_trials is None else self.n_trials)
         if len(totals) != 1:
-            raise ParameterError(f"sample needs one n_trials for all rows, got {totals.tolist()}; set n_trials to a number")
+            raise ParameterError(
+                f"sample needs one n_trials for all rows, got {totals.tolist()}; set n_trials to a number"
+            )
         return int(totals[0])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.positive_only = tags.input_tags.categorical = True
+        tags.input_tags.allow_nan = False
         return tags
 
 

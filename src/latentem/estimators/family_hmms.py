@@ -90,7 +90,11 @@ class StudentTHMM(WithFeatures):
         return kind(means, scales, dof)
 
     def _unpack(self, emission: Any) -> dict[str, Any]:
-        return {"means_": np.array(emission.means), "scales_": np.array(emission.scales), "dof_": np.array(emission.dof)}
+        return {
+            "means_": np.array(emission.means),
+            "scales_": np.array(emission.scales),
+            "dof_": np.array(emission.dof),
+        }
 
 
 document(
@@ -135,7 +139,8 @@ class HiddenMarkovModel(HiddenMarkov):
         if isinstance(self.family, list | tuple):
             if len(self.family) != self.n_components:
                 raise ParameterError(
-                    f"n_components={self.n_components}, but the list has {len(self.family)} families: give one for each "
+                    f"n_components={self.n_components}, but the list has {len(self.family)} families: it needs one for "
+                    "each "
                     "state"
                 )
             return Components(tuple(resolved(family) for family in self.family))

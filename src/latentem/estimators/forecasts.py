@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from .._typing import FloatArray
 from ..data import Batch
 from ..errors import ParameterError
-from ..families.distribution_functions import mid_tails, state_means
+from .distribution_functions import mid_tails, state_means
 
 
 @dataclass(frozen=True)

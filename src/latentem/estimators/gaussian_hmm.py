@@ -111,7 +111,9 @@ class GaussianHMM(WithFeatures):
         if source is None or "c" not in self.params:
             return FAMILIES[self.covariance_type](floor=0.0)
         floor = variance_floor(self.reg_covar, source)
-        return FAMILIES[self.covariance_type](floor=float(np.mean(floor)) if self.covariance_type == "spherical" else floor)
+        return FAMILIES[self.covariance_type](
+            floor=float(np.mean(floor)) if self.covariance_type == "spherical" else floor
+        )
 
     def _first_emission(self, model: Any, source: Source, rng: Any, workers: Any) -> Any:
         emission = super()._first_emission(model, source, rng, workers)
@@ -219,7 +221,11 @@ def check_covariances(name: str, covars: Any, kind: str, n: int, d: int | None =
         return checked
     matrices = checked if checked.ndim == 3 else checked[None]
     for k, matrix in enumerate(matrices):
-        if not np.all(np.isfinite(matrix)) or not np.allclose(matrix, matrix.T) or np.linalg.eigvalsh(matrix).min() <= 0:
+        if (
+            not np.all(np.isfinite(matrix))
+            or not np.allclose(matrix, matrix.T)
+            or np.linalg.eigvalsh(matrix).min() <= 0
+        ):
             where = f"{name}[{k}]" if checked.ndim == 3 else name
             raise ParameterError(f"{where} must be symmetric and positive definite, got {matrix.tolist()}")
     return 0.5 * (checked + np.swapaxes(checked, -1, -2))

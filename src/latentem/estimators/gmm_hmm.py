@@ -41,8 +41,8 @@ class GMMHMM(WithFeatures):
     means_prior, means_weight : float or arrays (K, M, D), (K, M)
         Normal prior of the means, worth `means_weight` observations.
     covars_prior, covars_weight : float or arrays, optional
-        With "full" and "tied": Ψ and ν of inverse Wishart priors.  With "diag" and "spherical": α and β of inverse gamma
-        priors.  None is flat.
+        Ψ and ν of inverse Wishart priors with "full" and "tied", α and β of inverse gamma priors with "diag" and
+        "spherical".  None is flat.
     covariance_type : {"spherical", "diag", "full", "tied"}
         "tied" is one covariance for all components of a state.
     reg_covar : float or "auto"
@@ -116,7 +116,9 @@ class GMMHMM(WithFeatures):
     def _family(self, source: Source) -> Family[Any, Any]:
         inner, priors = self._inner(source), self._priors(source.n_columns)
         counts = dirichlet_counts("weights_prior", self.weights_prior, (self.n_components, self.n_mix))
-        held = tuple(name for letter, name in (("m", "means"), ("c", FIELDS[self.covariance_type])) if letter not in self.params)
+        held = tuple(
+            name for letter, name in (("m", "means"), ("c", FIELDS[self.covariance_type])) if letter not in self.params
+        )
         latent = Categorical(self.n_mix, () if "w" in self.params else tuple(range(self.n_mix)))
         return Components(
             tuple(
@@ -130,7 +132,9 @@ class GMMHMM(WithFeatures):
         k, m, kind = self.n_components, self.n_mix, self.covariance_type
         means = per_state("means_prior", self.means_prior, (k, m, d))
         weights = per_state("means_weight", self.means_weight, (k, m))
-        scatter, counts = {"full": self._wishart, "tied": self._tied, "diag": self._gamma, "spherical": self._gamma}[kind](d)
+        scatter, counts = {"full": self._wishart, "tied": self._tied, "diag": self._gamma, "spherical": self._gamma}[
+            kind
+        ](d)
         return [normal_prior(*of_state) for of_state in zip(means, weights, scatter, counts, strict=True)]
 
     def _wishart(self, d: int) -> tuple[FloatArray, FloatArray]:
@@ -172,11 +176,19 @@ class GMMHMM(WithFeatures):
         nearest = ModelParameters(states.latent.start(), emission)
         values, weights, labels = _rows(states, nearest, in_canonical_order(source))
         mixture = LatentVariableModel(Categorical(self.n_mix), inner)
-        parts = [self._first_mixture(mixture, values, weights, labels == k, rng, workers) for k in range(self.n_components)]
+        parts = [
+            self._first_mixture(mixture, values, weights, labels == k, rng, workers) for k in range(self.n_components)
+        ]
         return CompositeParameters(tuple(parts))
 
     def _first_mixture(
-        self, mixture: LatentVariableModel, values: FloatArray, weights: FloatArray, chosen: Array, rng: Any, workers: Any
+        self,
+        mixture: LatentVariableModel,
+        values: FloatArray,
+        weights: FloatArray,
+        chosen: Array,
+        rng: Any,
+        workers: Any,
     ) -> Any:
         own = values[chosen]
         if np.count_nonzero(weights[chosen]) < self.n_mix or not np.all((~np.isnan(own)).any(axis=0)):
@@ -224,7 +236,9 @@ class GMMHMM(WithFeatures):
     def _checked_covars(self, covars: Any, d: int) -> list[FloatArray]:
         given = np.array(covars, dtype=float)
         if given.ndim < 2 or len(given) != self.n_components:
-            raise ParameterError(f"covars_ must have an entry for each of {self.n_components} states, got {given.shape}")
+            raise ParameterError(
+                f"covars_ must have an entry for each of {self.n_components} states, got {given.shape}"
+            )
         named = enumerate(given)
         return [check_covariances(f"covars_[{k}]", own, self.covariance_type, self.n_mix, d) for k, own in named]
 

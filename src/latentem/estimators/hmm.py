@@ -74,7 +74,9 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
     def _read(self, X: Any, *, reset: bool) -> Any:
         return read_table(self, X, reset=reset)
 
-    def _first_emission(self, model: LatentVariableModel, source: Source, rng: np.random.Generator, workers: Any) -> Any:
+    def _first_emission(
+        self, model: LatentVariableModel, source: Source, rng: np.random.Generator, workers: Any
+    ) -> Any:
         """Parameters of the family that a start begins with: those of a mixture, as if rows were independent."""
         init = self._init_of(source)
         rows = in_canonical_order(source) if isinstance(init, str) else source
@@ -144,9 +146,7 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         """
         with unchanged_on_error(self):
             self._validate_params()
-            source = self._sequences(
-                X, lengths, groups=groups, sample_weight=sample_weight, labels=labels, reset=True
-            )
+            source = self._sequences(X, lengths, groups=groups, sample_weight=sample_weight, labels=labels, reset=True)
             require_observed(source)
             family = self._family(source)
             check_source(family, source)
@@ -177,9 +177,7 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
             raise DataError(f"X has {source.n_columns} columns, but the model has {self._n_columns()}")
         return source
 
-    def _best(
-        self, family: Any, source: Source, callbacks: tuple[Any, ...], checkpoint: Checkpoint | None
-    ) -> EMResult:
+    def _best(self, family: Any, source: Source, callbacks: tuple[Any, ...], checkpoint: Checkpoint | None) -> EMResult:
         self._monitor = self._fresh_monitor()
         n_init = 1 if self._all_given() else self.n_init
         rng = as_generator(self.random_state)
@@ -204,7 +202,9 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         callbacks: tuple[Any, ...],
         checkpoint: Checkpoint | None,
     ) -> EMResult:
-        model = LatentVariableModel(self._latent(start.latent), family, self._chain_prior(start.latent))
+        chain = self._latent(start.latent)
+        start = replace(start, latent=chain.conform(start.latent))
+        model = LatentVariableModel(chain, family, self._chain_prior(start.latent))
         if not model.admissible(start):
             raise ParameterError("the starting values lie outside what the family allows; start within its bounds")
         reporting = Reporting(self._monitor)
@@ -236,7 +236,9 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
 
     # -- starting ------------------------------------------------------------------------------
 
-    def _start(self, family: Any, source: Source, rng: np.random.Generator, number: int, workers: Any) -> ModelParameters:
+    def _start(
+        self, family: Any, source: Source, rng: np.random.Generator, number: int, workers: Any
+    ) -> ModelParameters:
         latent = self._first_chain(rng, number)
         given = {name: getattr(self, name) for letter, name in self._letters.items() if self._is_given(letter, name)}
         if len(given) < len(self._letters):
@@ -268,7 +270,16 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         return check_init(self.init, source.n_rows, self.n_components)
 
     def _latent(self, start: MarkovChainParameters) -> MarkovChain:
-        return MarkovChain(self.n_components)
+        """The chain with what is held and tied: by the constructor, and by what `params` leaves out."""
+        estimated = "t" in self.params
+        first = self.startprob_fixed if "s" in self.params else start.initial
+        return MarkovChain(
+            self.n_components,
+            fixed=self.transmat_fixed if estimated else start.transition,
+            tied=self.transmat_tied if estimated else None,
+            fixed_initial=None if self.stationary else first,
+            stationary=bool(self.stationary),
+        )
 
     def _chain_prior(self, start: MarkovChainParameters) -> Prior:
         """Dirichlet priors of what may be above 0."""
@@ -287,8 +298,8 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
             own = getattr(self, name, None)
             if letter in self.init_params and own is not None and own is not self._fitted_arrays().get(name):
                 warnings.warn(
-                    f"{name.strip('_')}_ was set, but will be overwritten, since init_params has {letter!r}: leave that "
-                    "letter out to start from it",
+                    f"{name.strip('_')}_ was set, but will be overwritten, since init_params has {letter!r}: leave "
+                    "that letter out to start from it",
                     FindingWarning,
                     stacklevel=3,
                 )
@@ -365,7 +376,9 @@ class WithFeatures(HiddenMarkov):
     @n_features.setter
     def n_features(self, value: int) -> None:
         if any(hasattr(self, name) for name in self._letters.values()) and value != self._n_columns():
-            raise ParameterError(f"n_features is {self._n_columns()}, as the parameters have it; {value} contradicts them")
+            raise ParameterError(
+                f"n_features is {self._n_columns()}, as the parameters have it; {value} contradicts them"
+            )
 
 
 def check_chain(startprob: Any, transmat: Any, n_states: int) -> MarkovChainParameters:

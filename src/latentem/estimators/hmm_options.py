@@ -30,6 +30,10 @@ def run_options(letters: str) -> dict[str, Any]:
 OWN: dict[str, Any] = {
     "n_init": 1,
     "init": "k-means++",
+    "startprob_fixed": None,
+    "transmat_fixed": None,
+    "transmat_tied": None,
+    "stationary": False,
     "acceleration": None,
     "executor": None,
 }
@@ -48,6 +52,10 @@ CONSTRAINTS: dict[str, Any] = {
     "implementation": [StrOptions({"log", "scaling"})],
     "n_init": [Interval(Integral, 1, None, closed="left")],
     "init": [StrOptions(set(METHODS)), "array-like"],
+    "startprob_fixed": ["array-like", None],
+    "transmat_fixed": ["array-like", None],
+    "transmat_tied": ["array-like", None],
+    "stationary": ["boolean"],
     "acceleration": [StrOptions({"squarem"}), HasMethods(["init", "propose"]), None],
     "executor": [StrOptions({"serial", "threads", "processes"}), HasMethods(["fold"]), None],
 }
@@ -65,14 +73,21 @@ RUN_DOC = """
     verbose : bool
         Print the objective after each iteration to `sys.stderr`.
     params, init_params : str
-        Letters of the parameters that are estimated, and of those that a fit starts anew: {letters}.  Others stay at, or
-        start from, the attributes as they are.
+        Letters of the parameters that are estimated, and of those that a fit starts anew: {letters}.
+        Others stay at, or start from, the attributes as they are.
     implementation : {"log", "scaling"}
         Accepted from code written for the peer: the recursion is scaled where that is safe and in logarithms elsewhere.
     n_init : int
         Number of starts; the best is kept.
     init : {"k-means++", "kmeans", "random", "random_from_data", "small-em"} or array (n, K)
         How a start finds first responsibilities of the states for the rows (an array gives them).
+    startprob_fixed, transmat_fixed : arrays (K,), (K, K), optional
+        Values at which probabilities are held, NaN where they are free; a 0 forbids.  Tables for left-to-right, banded
+        and block chains are made by `latents.left_to_right`, `banded` and `blocks`.
+    transmat_tied : array (K, K), optional
+        Transitions with the same number are equally probable, NaN where an entry is on its own; see `MarkovChain`.
+    stationary : bool
+        Whether the first state comes from the stationary distribution of `transmat_`.
     acceleration : {"squarem"}, Acceleration or None
     executor : {"serial", "threads", "processes"}, Executor or None
 

@@ -13,12 +13,13 @@ from sklearn.utils.validation import check_is_fitted
 from .._typing import Array, FloatArray
 from ..data import Batch, Source
 from ..errors import ParameterError
-from ..families.distribution_functions import mid_tails
 from ..fitting import as_generator
 from ..kernels.filtering import filtered, log_filtered, sample_paths
 from ..kernels.outlook import log_outlook
+from ..kernels.stationary import stationary_distribution
 from ..kernels.viterbi import decode, k_best_paths
 from ..model import LatentVariableModel, ModelParameters, check_batch
+from .distribution_functions import mid_tails
 from .forecasts import Forecast, state_forecast
 from .predicting import rows_of
 from .sequences import in_given_order
@@ -123,9 +124,7 @@ class SequencePredicting:
         """(n,) the states that `decode` finds."""
         return self.decode(X, lengths, groups=groups)[1]
 
-    def k_best(
-        self, X: Any, k: int, lengths: Any = None, *, groups: Any = None
-    ) -> list[tuple[Array, FloatArray]]:
+    def k_best(self, X: Any, k: int, lengths: Any = None, *, groups: Any = None) -> list[tuple[Array, FloatArray]]:
         """For each sequence its k most probable paths (k', T), best first, and their log p(x, z), (k',).
 
         There are fewer (k') where fewer paths are possible.  Sequences come in the order in which they first appear.
@@ -157,7 +156,7 @@ class SequencePredicting:
         return in_given_order(source, result).T
 
     def get_stationary_distribution(self) -> FloatArray:
-        """δ (K,) with δ A = δ and Σ δ = 1; one of them where the chain has several."""
+        """δ (K,) with δ A = δ and Σ δ = 1; a `ParameterError` where the chain has several."""
         check_is_fitted(self, "transmat_")
         return stationary_distribution(np.asarray(self.transmat_, float))
 
@@ -213,9 +212,10 @@ class SequencePredicting:
     ) -> FloatArray:
         """p(zₜ = k | all rows but t, or those before it), (K, n)."""
         chain, log_density = params.latent, self._log_density(batch, model, params)
+        if not both_sides:
+            return filtered(chain.initial, chain.transition, log_density, batch.group_offsets)[0]
         weights = log_filtered(chain.initial, chain.transition, log_density, batch.group_offsets)[0]
-        if both_sides:
-            weights = weights + log_outlook(chain.transition, log_density, batch.group_offsets)
+        weights = weights + log_outlook(chain.transition, log_density, batch.group_offsets)
         odds = np.exp(weights - weights.max(axis=0))
         return np.asarray(odds / odds.sum(axis=0))
 
@@ -272,7 +272,7 @@ class SequencePredicting:
         return source, chunks()
 
     def _log_density(self, batch: Batch, model: LatentVariableModel, params: ModelParameters) -> FloatArray:
-        return model.family.log_density(batch, params.emission)
+        return model.state_densities(params, batch)
 
     def _totals(self, X: Any, lengths: Any, groups: Any, sample_weight: Any) -> tuple[float, float]:
         """Σ w log p(x), and the number of rows by their weights."""
@@ -282,15 +282,6 @@ class SequencePredicting:
             total += float(weights @ model.infer(params, batch)[1])
             rows += float(weights @ batch.group_lengths)
         return total, rows
-
-
-def stationary_distribution(transition: FloatArray) -> FloatArray:
-    """δ with δ A = δ and Σ δ = 1, by least squares."""
-    k = len(transition)
-    system = np.concatenate([transition.T - np.eye(k), np.ones((1, k))])
-    found = np.linalg.lstsq(system, np.append(np.zeros(k), 1.0), rcond=None)[0]
-    found = np.maximum(found, 0.0)
-    return np.asarray(found / found.sum())
 
 
 def _normal_scores(lower: FloatArray, upper: FloatArray) -> FloatArray:

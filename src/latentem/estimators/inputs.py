@@ -14,11 +14,12 @@ from ..errors import DataError
 from .frames import check_names, unframed, validated
 
 
-def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
+def read_table(estimator: Any, X: Any, *, reset: bool, missing: bool | None = None) -> Any:
     """X as a two-dimensional array of numbers, or a CSR matrix where the estimator's tags say that it takes one.
 
     float32 and integers are kept as they are (each chunk is converted when it is read); missing entries are NaN.
-    Infinite values pass here: `ArraySource` names their row and column.
+    Infinite values pass here: `ArraySource` names their row and column.  `missing` says whether NaN passes, too, where
+    the tags do not.
 
     Raises
     ------
@@ -44,7 +45,7 @@ def read_table(estimator: Any, X: Any, *, reset: bool) -> Any:
         raise DataError(_text_place(X) or str(error)) from error
     if tags.positive_only:
         refuse_negative(table, estimator)
-    if not tags.allow_nan:
+    if not (tags.allow_nan if missing is None else missing):
         refuse_missing(table, estimator)
     return table
 

@@ -70,8 +70,8 @@ class ConvergenceMonitor:
 class Reporting:
     """Called with every iteration of a fit: reports it to a monitor, and stops the fit where the user's own says so.
 
-    A monitor of another class than ours, or of a subclass that redefines `converged`, decides by itself when to stop, in
-    place of the estimator's `tol`.
+    A monitor of another class than ours, or of a subclass that redefines `converged`, decides by itself when to stop,
+    in place of the estimator's `tol`.
     """
 
     monitor: Any

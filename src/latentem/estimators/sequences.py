@@ -43,7 +43,9 @@ def read_sequences(
     """
     if isinstance(X, Source):
         if any(given is not None for given in (lengths, groups, sample_weight, labels)):
-            raise ParameterError("lengths, groups, weights and labels of a source are its own: give them when you make it")
+            raise ParameterError(
+                "lengths, groups, weights and labels of a source are its own: give them when you make it"
+            )
         return named_source(X, estimator, reset=reset)
     if _is_list_of_sequences(X):
         if lengths is not None or groups is not None:
@@ -83,7 +85,9 @@ def check_lengths(lengths: Any, n: int) -> Array:
         raise DataError(f"lengths must be whole numbers, one for each sequence, got {lengths!r}")
     short = np.flatnonzero(checked < 1)
     if len(short):
-        raise DataError(f"every sequence needs at least one row, but sequence {short[0]} has length {checked[short[0]]:g}")
+        raise DataError(
+            f"every sequence needs at least one row, but sequence {short[0]} has length {checked[short[0]]:g}"
+        )
     if checked.sum() != n:
         raise DataError(
             f"lengths must add up to the number of rows, but they add up to {checked.sum():g} and there are {n} rows"
@@ -123,8 +127,8 @@ def in_canonical_order(source: Source) -> Source:
     batches = list(source)
     values = np.concatenate([batch.values for batch in batches])
     weights = np.concatenate([batch.unit_weights(False) for batch in batches])
-    given = [batch.labels for batch in batches]
-    labels = None if given[0] is None else np.concatenate(given)
+    known = [batch.labels for batch in batches if batch.labels is not None]
+    labels: Array | None = np.concatenate(known) if known else None
     keys = [] if labels is None else [labels]
     order = np.lexsort([weights, *keys, *values.T[::-1]])
     return ArraySource(
@@ -154,7 +158,8 @@ def _joined(parts: Sequence[Any], labels: Any) -> tuple[Any, list[int], Any]:
     wrong = next((g for g, width in enumerate(widths) if width != widths[0]), None)
     if wrong is not None:
         raise DataError(
-            f"all sequences must have the same columns, but sequence 0 has {widths[0]} and sequence {wrong} {widths[wrong]}"
+            f"all sequences must have the same columns, but sequence 0 has {widths[0]} and sequence {wrong} "
+            f"{widths[wrong]}"
         )
     if not any(map(_is_table, parts)):
         return np.concatenate([np.asarray(part) for part in parts]), lengths, labels
@@ -162,8 +167,8 @@ def _joined(parts: Sequence[Any], labels: Any) -> tuple[Any, list[int], Any]:
     wrong = next((g for g, table in enumerate(tables) if table.names != tables[0].names), None)
     if wrong is not None:
         raise DataError(
-            f"all sequences must have the same columns, but sequence 0 has {list(tables[0].names)} and sequence {wrong} "
-            f"{list(tables[wrong].names)}"
+            f"all sequences must have the same columns, but sequence 0 has {list(tables[0].names)} and sequence "
+            f"{wrong} {list(tables[wrong].names)}"
         )
     return Table(tables[0].names, np.concatenate([table.values for table in tables])), lengths, labels
 

@@ -6,6 +6,7 @@ from .beta import Beta
 from .categorical import CategoricalColumns
 from .columnwise import ColumnwiseExponential
 from .components import Components
+from .conjugate import Conjugate, ConjugatePrior, NormalInverseWishart, PseudoCounts
 from .constrained import Constrained
 from .exponential import Exponential
 from .gamma import Gamma
@@ -38,6 +39,8 @@ __all__ = [
     "CategoricalColumns",
     "ColumnwiseExponential",
     "Components",
+    "Conjugate",
+    "ConjugatePrior",
     "Constrained",
     "DiagonalGaussian",
     "DiagonalStudentT",
@@ -54,11 +57,13 @@ __all__ = [
     "LogisticRegression",
     "Multinomial",
     "NegativeBinomial",
+    "NormalInverseWishart",
     "PerColumn",
     "Plate",
     "Poisson",
     "PoissonRegression",
     "Product",
+    "PseudoCounts",
     "SphericalGaussian",
     "TiedGaussian",
     "Truncated",

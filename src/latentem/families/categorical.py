@@ -91,12 +91,10 @@ class CategoricalColumns(Family[CategoryParameters, CategoryStatistics]):
         return CategoryParameters(tuple(ColumnProbabilities(np.tile(part, (n_components, 1))) for part in parts))
 
     def log_density(self, batch: Batch, params: CategoryParameters) -> FloatArray:
-        result = np.zeros((len(params.columns[0].probabilities), len(batch)))
-        for column, codes in zip(params.columns, self._codes(batch), strict=True):
-            with np.errstate(divide="ignore"):
-                logs = np.log(column.probabilities)
-            look_up(np.concatenate([logs, np.zeros((len(logs), 1))], axis=1), codes, result)
-        return result
+        with np.errstate(divide="ignore"):
+            tables = [np.log(column.probabilities) for column in params.columns]
+        absent = np.zeros((len(tables[0]), 1))
+        return look_up([np.concatenate([table, absent], axis=1) for table in tables], self._codes(batch))
 
     def statistics(self, batch: Batch, posterior: Posterior, params: CategoryParameters) -> CategoryStatistics:
         return CategoryStatistics(self._counts(batch, posterior.responsibilities))
@@ -131,9 +129,13 @@ class CategoricalColumns(Family[CategoryParameters, CategoryStatistics]):
         return batch.once((self, "codes"), lambda: self._encoded(batch))
 
     def _encoded(self, batch: Batch) -> Array:
-        self.check(batch)
         absent = np.array(self.n_categories, float)
-        return np.ascontiguousarray(np.where(batch.observed, batch.values, absent).T, np.int32)
+        values = np.where(batch.observed, batch.values, absent) if batch.missing else batch.values
+        with np.errstate(invalid="ignore"):
+            codes = np.ascontiguousarray(values.T, np.int32)
+        if codes.shape[0] != len(absent) or np.any((codes.T != values) | (codes.T < 0) | (batch.values >= absent)):
+            self.check(batch)
+        return codes
 
 
 def log_linear(probabilities: FloatArray, features: FloatArray) -> FloatArray:

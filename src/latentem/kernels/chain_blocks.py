@@ -18,6 +18,7 @@ import numpy as np
 from .._typing import FloatArray
 from .chain import IMPOSSIBLE, LOST, ChainTables, chain_tables
 from .compiled import address, as_doubles, library
+from .scratch import give_back, take
 
 # log p(xₜ | z = k) of the rows from `start` to `stop`, (K, stop - start).
 LogDensity: TypeAlias = Callable[[int, int], FloatArray]
@@ -92,7 +93,8 @@ class _Ends:
 
     def __post_init__(self) -> None:
         width, n_blocks = self.tables.width, len(self.edges) - 1
-        self.middle = n_blocks // 2
+        # Where underflow must be watched, the way back must know what could be reached: one end does it all.
+        self.middle = n_blocks if self.tables.guarded else n_blocks // 2
         longest = max(self._rows(i) for i in range(n_blocks))
         kept = KEPT // (16 * width * longest)
         self.kept = range(max(0, self.middle - kept), min(n_blocks, self.middle + kept))
@@ -108,25 +110,31 @@ class _Ends:
         for i in range(self.middle):
             block, log_likelihood = self._forward(i)
             self.terms[0].append(log_likelihood)
-            if i in self.kept:
-                self.blocks[i] = block
+            self._keep(i, block)
 
     def backward_second_half(self) -> None:
         for i in range(len(self.edges) - 2, self.middle - 1, -1):
             block, peaks = self._backward(i)
             self.terms[1].append(peaks)
-            if i in self.kept:
-                self.blocks[i] = block
+            self._keep(i, block)
 
     def backward_first_half(self) -> None:
         for i in range(self.middle - 1, -1, -1):
             block = self.blocks.pop(i, None) or self._forward(i)[0]
             self._finish(0, i, self._combined_backward(i, *block))
+            _give_back(block)
 
     def forward_second_half(self) -> None:
         for i in range(self.middle, len(self.edges) - 1):
             block = self.blocks.pop(i, None) or self._backward(i)[0]
             self._finish(1, i, self._combined_forward(i, *block))
+            _give_back(block)
+
+    def _keep(self, i: int, block: tuple[FloatArray, ...]) -> None:
+        if i in self.kept:
+            self.blocks[i] = block
+        else:
+            _give_back(block)
 
     def _rows(self, i: int) -> int:
         return self.edges[i + 1] - self.edges[i]
@@ -134,7 +142,7 @@ class _Ends:
     def _forward(self, i: int) -> tuple[tuple[FloatArray, ...], float]:
         """Densities b, α and its sums of a block, and its share of log p(x); passes on what is known after it."""
         n, width = self._rows(i), self.tables.width
-        b, alpha, sums, peaks = np.empty((n, width)), np.empty((n + 1, width)), np.empty(n + 1), np.empty(n)
+        b, alpha, sums, peaks = take(n * width), take((n + 1) * width), take(n + 1), np.empty(n)
         self.ahead[i + 1], self.last[i + 1], log_likelihood = self.ahead[i], self.last[i], np.empty(1)
         passed = self.ahead[i + 1], self.last[i + 1]
         arrays = self.tables.matrix, self._densities(i), *passed, b, alpha, sums, peaks, log_likelihood
@@ -144,7 +152,7 @@ class _Ends:
     def _backward(self, i: int) -> tuple[tuple[FloatArray, ...], float]:
         """Densities b and β of a block, and the sum of its peaks; passes on what is known before it."""
         n, width = self._rows(i), self.tables.width
-        b, beta, peaks, row, total = np.empty((n, width)), np.empty((n, width)), np.empty(n), np.empty(width), np.empty(1)
+        b, beta, peaks, row, total = take(n * width), take(n * width), np.empty(n), np.empty(width), np.empty(1)
         self.beta[i] = self.beta[i + 1]
         arrays = self.tables.transposed, self._densities(i), self.beta[i], b, beta, peaks, row, total
         self._call(self.compiled.latentem_chain_backward, n, arrays)
@@ -189,3 +197,8 @@ class _Ends:
             raise NeedsLogarithms
         if status == IMPOSSIBLE:
             raise ImpossibleSequence
+
+
+def _give_back(block: tuple[FloatArray, ...]) -> None:
+    for array in block:
+        give_back(array)

@@ -100,8 +100,8 @@ def declare(loaded: Any) -> Any:
     loaded.latentem_chain_filter.restype = None
     loaded.latentem_viterbi.argtypes = [size] * 3 + [pointer] * 8
     loaded.latentem_viterbi.restype = None
-    for lookup in (loaded.latentem_look_up, loaded.latentem_count_codes):
-        lookup.argtypes, lookup.restype = [size] * 3 + [pointer] * 3, None
+    loaded.latentem_look_up.argtypes, loaded.latentem_look_up.restype = [size] * 4 + [pointer] * 3, None
+    loaded.latentem_count_codes.argtypes, loaded.latentem_count_codes.restype = [size] * 3 + [pointer] * 3, None
     loaded.latentem_inhomogeneous_work.argtypes = [size] * 2
     loaded.latentem_inhomogeneous_work.restype = size
     loaded.latentem_inhomogeneous.argtypes = [size] * 3 + [pointer] * 8

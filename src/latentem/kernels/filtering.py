@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array, FloatArray
-from .chain import POSSIBLE, ChainTables, chain_tables
+from .chain import POSSIBLE, SMALLEST_TRANSITION, ChainTables, chain_tables
 from .compiled import address, as_doubles, library
 
 _TILE = 64
@@ -34,11 +34,13 @@ def filtered(
         The increments of a sequence add up to its log p(x).  From the first row on that is impossible given those before
         it (or has an undefined density) increments are -∞ and probabilities NaN; that row's prediction is still right.
     """
-    compiled = library()
+    raised = np.any((transition > 0) & (transition < SMALLEST_TRANSITION))
+    compiled = None if raised else library()
     if compiled is None:
         return filtered_reference(initial, transition, log_density, offsets)
     log_density = as_doubles(log_density)
-    tables, results = chain_tables(initial, transition), (*np.empty((2, *log_density.shape)), np.empty_like(log_density[0]))
+    tables = chain_tables(initial, transition)
+    results = np.empty_like(log_density), np.empty_like(log_density), np.empty(log_density.shape[1])
     for g in _filter_compiled(compiled, tables, log_density, offsets, results):
         rows, length = slice(*offsets[g : g + 2]), offsets[g + 1] - offsets[g]
         again = filtered_reference(initial, transition, log_density[:, rows], np.array([0, length]))
@@ -56,7 +58,7 @@ def _filter_compiled(
 ) -> Array:
     """Fill the results; return the sequences that are impossible, or need logarithms."""
     bounds = np.ascontiguousarray(offsets, dtype=np.int64)
-    status, space = np.zeros(len(bounds) - 1, np.uint8), np.empty((3 * _TILE + 1) * tables.width + 2 * _TILE)
+    status, space = np.zeros(len(bounds) - 1, np.uint8), np.empty((_TILE + 1) * 3 * tables.width + 2 * _TILE)
     arrays = bounds, tables.initial, tables.matrix, log_density, *results, status, space
     compiled.latentem_chain_filter(*log_density.shape, len(status), tables.guarded, *map(address, arrays))
     return np.flatnonzero(status != POSSIBLE)

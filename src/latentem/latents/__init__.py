@@ -5,6 +5,7 @@ from .covariate_markov_chain import CovariateMarkovChain
 from .markov_chain import MarkovChain
 from .normal import Normal
 from .normal_chain import NormalChain
+from .patterns import banded, blocks, left_to_right
 from .semi_markov_chain import SemiMarkovChain
 from .spaces import Bernoulli, Continuous, Integers
 
@@ -18,4 +19,7 @@ __all__ = [
     "Normal",
     "NormalChain",
     "SemiMarkovChain",
+    "banded",
+    "blocks",
+    "left_to_right",
 ]

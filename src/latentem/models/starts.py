@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from .._typing import Array, FloatArray
-from ..data import ArraySource, Batch, Source
+from ..data import ArraySource, Batch, Source, default_chunk_rows
 from ..densities import Form
 from ..em import Executor, run
 from ..errors import ParameterError
 from ..kernels import seeding
-from ..model import Family, LatentVariableModel, ModelParameters, ModelStatistics, Posterior, unit_points
+from ..model import LONG, Family, LatentVariableModel, ModelParameters, ModelStatistics, Posterior, unit_points
+from ..statistics import PairwiseSum
 
 POOL_ROWS = 20_000
+PIECE = 1008
 ROUNDS = 12
 STANDS_STILL = 1e-3
 SMALL_EM_RUNS = 8
@@ -49,7 +52,7 @@ def initial_parameters(
     """
     if not isinstance(init, str) and len(init) != source.n_rows:
         raise ParameterError(f"expected responsibilities for {source.n_rows} rows, got {len(init)}")
-    pool = draw_pool(source, rng, POOL_ROWS)
+    pool = draw_pool(source, rng, POOL_ROWS, cut=model.family.rowwise)
     rough = ModelParameters(model.latent.start(), model.family.start(pool, model.latent.size))
     if model.latent.form is not Form.TABLE:
         return model.conform(rough)
@@ -79,16 +82,27 @@ def from_responsibilities(
     return params
 
 
-def draw_pool(source: Source, rng: np.random.Generator, limit: int) -> Batch:
-    """All rows as one batch, or about `limit` of them drawn at random (whole groups, if there are groups)."""
+def draw_pool(source: Source, rng: np.random.Generator, limit: int, cut: bool = False) -> Batch:
+    """All rows as one batch, or about `limit` of them drawn at random (whole groups, if there are groups).
+
+    With `cut`, long groups are drawn in pieces, each a group of its own.
+    """
     share = min(1.0, limit / source.n_rows)
-    drawn = [part for part in (_thin(batch, share, rng) for batch in source) if len(part)]
+    batches = (_cut(batch) if cut else batch for batch in source)
+    drawn = [part for part in (_thin(batch, share, rng) for batch in batches) if len(part)]
     return _concatenate(drawn or [next(iter(source))])
 
 
 def _statistics(
     model: LatentVariableModel, assign: Assign, params: ModelParameters, batch: Batch
 ) -> ModelStatistics:
+    if model.family.rowwise and len(batch) >= LONG:
+        edges = [*range(0, len(batch), default_chunk_rows(batch.n_columns)), len(batch)]
+        blocks = (batch.rows_between(start, stop) for start, stop in pairwise(edges))
+        total: PairwiseSum[ModelStatistics] = PairwiseSum()
+        for block in blocks:
+            total.push(_statistics(model, assign, params, block))
+        return total.total()
     r = _with_labels(assign(batch), batch, model.family.per_group)
     weights = None if batch.weights is None else batch.unit_weights(model.family.per_group)
     posterior = Posterior(r, weights)
@@ -227,6 +241,17 @@ class PoolSource(ArraySource):
             layout=pool.layout,
             rows=pool.rows,
         )
+
+
+def _cut(batch: Batch) -> Batch:
+    """The batch with groups of at least `LONG` rows in pieces."""
+    if batch.offsets is None or not np.any(batch.group_lengths >= LONG):
+        return batch
+    pieces = [
+        np.arange(start, stop, PIECE if stop - start >= LONG else stop - start)
+        for start, stop in pairwise(batch.offsets.tolist())
+    ]
+    return replace(batch, offsets=np.concatenate([*pieces, batch.offsets[-1:]]), memo={})
 
 
 def _thin(batch: Batch, share: float, rng: np.random.Generator) -> Batch:

@@ -5,5 +5,6 @@ from .bic import draw_bic
 from .forecast import draw_forecast
 from .loadings import draw_loadings
 from .mixture import draw_mixture
+from .sequence import draw_sequence
 
-__all__ = ["draw_ascent", "draw_bic", "draw_forecast", "draw_loadings", "draw_mixture"]
+__all__ = ["draw_ascent", "draw_bic", "draw_forecast", "draw_loadings", "draw_mixture", "draw_sequence"]

@@ -185,12 +185,22 @@ def _law_m_step(case: _Case) -> None:
         updated = _settled(case)
         statistics = case.statistics(updated)
     else:
-        before, after = case.expected(case.params), case.expected(updated)
+        before, after = (case.expected(params) + case.family.log_prior(params) for params in (case.params, updated))
         require(after >= before - slack, f"{case.name}: Σ r log p falls at an M-step, from {before!r} to {after!r}")
-        q = [case.family.expected_log_density(statistics, params) for params in (case.params, updated)]
+        q = [
+            case.family.expected_log_density(statistics, params) + case.family.log_prior(params)
+            for params in (case.params, updated)
+        ]
         require(q[1] >= q[0] - slack, f"{case.name}: Q falls at an M-step, from {q[0]!r} to {q[1]!r}")
-    score = case.family.score(statistics, updated)
+    score = case.family.score(statistics, updated) + _prior_score(case.family, updated)
     close(score, np.zeros_like(score), 1e-7 * case.magnitude, f"{case.name}: the score of Q vanishes at its maximum")
+
+
+def _prior_score(family: Family[Any, Any], params: Any) -> FloatArray:
+    """The gradient of the log prior that the M-step takes into account."""
+    if family.log_prior(params) == 0:
+        return np.zeros(params.n_free)
+    return gradient(lambda v: family.log_prior(params.unflatten(v)), params.flatten())
 
 
 def _settled(case: _Case) -> Any:

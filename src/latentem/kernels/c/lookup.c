@@ -3,14 +3,18 @@
 
 enum { TILE = 512 };
 
-/* out (K, n) += table (K, C)[k, codes[i]]. */
-EXPORT void latentem_look_up(int64_t n_states, int64_t n, int64_t n_codes, const double *table, const int32_t *codes,
-                             double *out) {
+/* out (K, n) = table (K, C)[k, codes[i]], or with `more` that added to it. */
+EXPORT CLONES void latentem_look_up(int64_t n_states, int64_t n, int64_t n_codes, int64_t more, const double *table,
+                                    const int32_t *codes, double *out) {
     for (int64_t start = 0; start < n; start += TILE) {
         const int64_t stop = n - start < TILE ? n : start + TILE;
         for (int64_t k = 0; k < n_states; k++) {
-            const double *row = table + k * n_codes;
-            for (int64_t i = start; i < stop; i++) out[k * n + i] += row[codes[i]];
+            const double *restrict row = table + k * n_codes;
+            double *restrict to = out + k * n;
+            if (more)
+                for (int64_t i = start; i < stop; i++) to[i] += row[codes[i]];
+            else
+                for (int64_t i = start; i < stop; i++) to[i] = row[codes[i]];
         }
     }
 }

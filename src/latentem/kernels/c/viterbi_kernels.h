@@ -1,14 +1,7 @@
-/* The most probable path of each sequence of a batch (Viterbi 1967), in logarithms. */
-#include "chain.h"
-
-typedef struct {
-    int64_t n_states, width;
-    const double *initial;    /* (width,): log, -inf beyond the states */
-    const double *transition; /* (K, width): log, likewise */
-} LogChain;
+/* The most probable path of each sequence of a batch (Viterbi 1967), for one vector unit: included once for each. */
 
 /* Rows of (TILE, width) from (K, stride); returns whether one is NaN or +inf. */
-INLINE int turn(const LogChain *chain, const double *log_density, int64_t stride, int64_t n, double *rows) {
+INLINE int VARIANT(turn)(const LogChain *chain, const double *log_density, int64_t stride, int64_t n, double *rows) {
     int undefined = 0;
     for (int64_t k = 0; k < chain->n_states; k++) {
         const double *row = log_density + k * stride;
@@ -23,7 +16,7 @@ INLINE int turn(const LogChain *chain, const double *log_density, int64_t stride
 }
 
 /* next(k) = max_j best(j) + log A_jk, and the lowest j that attains it. */
-INLINE void step(const LogChain *chain, const int64_t width, const double *best, double *next, double *from) {
+INLINE void VARIANT(step)(const LogChain *chain, const int64_t width, const double *best, double *next, double *from) {
     for (int64_t v = 0; v < width; v += 8) {
         octet top = best[0] + GET(chain->transition + v), origin = {0};
         for (int64_t j = 1; j < chain->n_states; j++) {
@@ -37,6 +30,7 @@ INLINE void step(const LogChain *chain, const int64_t width, const double *best,
     }
 }
 
+#undef ONE_SEQUENCE
 #define ONE_SEQUENCE(name, index)                                                                                    \
     INLINE double name(const LogChain *chain, const int64_t width, const double *log_density, int64_t stride,        \
                        int64_t length, index *origins, index *states, double *work) {                                \
@@ -44,12 +38,12 @@ INLINE void step(const LogChain *chain, const int64_t width, const double *best,
         double *rows = work, *best = rows + TILE * width, *next = best + width, *from = next + width;                \
         for (int64_t start = 0; start < length; start += TILE) {                                                     \
             const int64_t n = length - start < TILE ? length - start : TILE;                                         \
-            if (turn(chain, log_density + start, stride, n, rows)) return -INFINITY;                                 \
+            if (VARIANT(turn)(chain, log_density + start, stride, n, rows)) return -INFINITY;                                 \
             for (int64_t t = 0; t < n; t++) {                                                                        \
                 if (start + t == 0) {                                                                                \
                     memcpy(next, chain->initial, (size_t)width * sizeof(double));                                    \
                 } else {                                                                                             \
-                    step(chain, width, best, next, from);                                                            \
+                    VARIANT(step)(chain, width, best, next, from);                                                            \
                     index *origin = origins + (start + t) * K;                                                       \
                     for (int64_t k = 0; k < K; k++) origin[k] = (index)from[k];                                      \
                 }                                                                                                    \
@@ -66,25 +60,23 @@ INLINE void step(const LogChain *chain, const int64_t width, const double *best,
         return best[states[length - 1]];                                                                             \
     }
 
-ONE_SEQUENCE(one_sequence_narrow, uint8_t)
-ONE_SEQUENCE(one_sequence_wide, uint16_t)
+ONE_SEQUENCE(VARIANT(path_in_bytes), uint8_t)
+ONE_SEQUENCE(VARIANT(path_in_pairs_of_bytes), uint16_t)
 
-/* States (N,) and log p(x, z) (G,); `origins` (longest, K) and `states` hold bytes for up to 256 states, else two bytes
- * each.  A log joint of -inf leaves its states undefined.  Work space: (TILE + 3) width. */
-EXPORT CLONES void latentem_viterbi(int64_t n_states, int64_t n_rows, int64_t n_groups, const int64_t *offsets,
+static void VARIANT(viterbi)(int64_t n_states, int64_t n_rows, int64_t n_groups, const int64_t *offsets,
                                     const double *initial, const double *transition, const double *log_density,
                                     void *origins, void *states, double *log_joint, double *work) {
     const LogChain chain = {n_states, (n_states + 7) / 8 * 8, initial, transition};
     for (int64_t g = 0; g < n_groups; g++) {
         const int64_t start = offsets[g], length = offsets[g + 1] - start;
         if (n_states > 256)
-            log_joint[g] = one_sequence_wide(&chain, chain.width, log_density + start, n_rows, length, origins,
+            log_joint[g] = VARIANT(path_in_pairs_of_bytes)(&chain, chain.width, log_density + start, n_rows, length, origins,
                                              (uint16_t *)states + start, work);
         else if (chain.width == 8)
-            log_joint[g] = one_sequence_narrow(&chain, 8, log_density + start, n_rows, length, origins,
+            log_joint[g] = VARIANT(path_in_bytes)(&chain, 8, log_density + start, n_rows, length, origins,
                                                (uint8_t *)states + start, work);
         else
-            log_joint[g] = one_sequence_narrow(&chain, chain.width, log_density + start, n_rows, length, origins,
+            log_joint[g] = VARIANT(path_in_bytes)(&chain, chain.width, log_density + start, n_rows, length, origins,
                                                (uint8_t *)states + start, work);
     }
 }

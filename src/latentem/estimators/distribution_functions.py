@@ -13,18 +13,18 @@ from scipy.special import bdtr, bdtrc, gammainc, gammaincc, ndtr, stdtr
 
 from .._typing import FloatArray
 from ..errors import ParameterError
+from ..families.bernoulli import Bernoulli
+from ..families.categorical import CategoricalColumns
+from ..families.components import Components
+from ..families.conjugate import Conjugate
+from ..families.constrained import Constrained
+from ..families.exponential import Exponential
+from ..families.gaussian import DiagonalGaussian, FullGaussian, SphericalGaussian, TiedGaussian
+from ..families.multinomial import Multinomial
+from ..families.poisson import Poisson
+from ..families.student_t import FullStudentT
+from ..families.student_t_diagonal import DiagonalStudentT
 from ..model import LatentVariableModel
-from .bernoulli import Bernoulli
-from .categorical import CategoricalColumns
-from .components import Components
-from .conjugate import Conjugate
-from .constrained import Constrained
-from .exponential import Exponential
-from .gaussian import DiagonalGaussian, FullGaussian, SphericalGaussian, TiedGaussian
-from .multinomial import Multinomial
-from .poisson import Poisson
-from .student_t import FullStudentT
-from .student_t_diagonal import DiagonalStudentT
 
 UNKNOWN = "there is no {what} for {family}; there is one for {known}"
 
@@ -32,7 +32,7 @@ Tails = tuple[FloatArray, FloatArray]
 
 
 @singledispatch
-def mid_tails(family: Any, params: Any, values: FloatArray) -> Tails:
+def mid_tails(family: Any, params: Any, values: FloatArray) -> Tails:  # noqa: ARG001 - what is registered has them
     """P(X < x) + ½ P(X = x) and P(X > x) + ½ P(X = x) of every entry of `values` (n, D), both (K, n, D).
 
     They add to one; each keeps its digits where it is small.  For continuous families they are the distribution
@@ -47,7 +47,7 @@ def mid_tails(family: Any, params: Any, values: FloatArray) -> Tails:
 
 
 @singledispatch
-def state_means(family: Any, params: Any) -> FloatArray:
+def state_means(family: Any, params: Any) -> FloatArray:  # noqa: ARG001 - what is registered has them
     """E[x | z = k], shape (K, D).
 
     Raises
@@ -119,14 +119,14 @@ def _deviations(means: FloatArray, variances: FloatArray, values: FloatArray) ->
 
 @mid_tails.register(FullGaussian)
 @mid_tails.register(TiedGaussian)
-def _(family: Any, params: Any, values: FloatArray) -> Tails:
+def _(_family: Any, params: Any, values: FloatArray) -> Tails:
     z = _deviations(params.means, np.diagonal(params.covariances, axis1=1, axis2=2), values)
     return ndtr(z), ndtr(-z)
 
 
 @mid_tails.register(DiagonalGaussian)
 @mid_tails.register(SphericalGaussian)
-def _(family: Any, params: Any, values: FloatArray) -> Tails:
+def _(_family: Any, params: Any, values: FloatArray) -> Tails:
     z = _deviations(params.means, params.plan.variances, values)
     return ndtr(z), ndtr(-z)
 
@@ -140,13 +140,13 @@ def _(family: Any, params: Any, values: FloatArray) -> Tails:
 
 
 @mid_tails.register
-def _(family: Exponential, params: Any, values: FloatArray) -> Tails:
+def _(_family: Exponential, params: Any, values: FloatArray) -> Tails:
     x = values * params.rates[:, None, :]
     return -np.expm1(-x), np.exp(-x)
 
 
 @state_means.register
-def _(family: Exponential, params: Any) -> FloatArray:
+def _(_family: Exponential, params: Any) -> FloatArray:
     return np.asarray(1.0 / params.rates)
 
 
@@ -154,7 +154,7 @@ def _(family: Exponential, params: Any) -> FloatArray:
 @state_means.register(TiedGaussian)
 @state_means.register(DiagonalGaussian)
 @state_means.register(SphericalGaussian)
-def _(family: Any, params: Any) -> FloatArray:
+def _(_family: Any, params: Any) -> FloatArray:
     return np.asarray(params.means)
 
 
@@ -163,7 +163,9 @@ def _(family: Any, params: Any) -> FloatArray:
 def _(family: Any, params: Any) -> FloatArray:
     dof = family.degrees_of_freedom(params)
     if np.any(dof <= 1):
-        raise ParameterError(f"state {int(np.argmin(dof))} has {dof.min():.3g} degrees of freedom: its mean is undefined")
+        raise ParameterError(
+            f"state {int(np.argmin(dof))} has {dof.min():.3g} degrees of freedom: its mean is undefined"
+        )
     return np.asarray(params.means)
 
 
@@ -175,7 +177,7 @@ def _mid(below: FloatArray, up_to: FloatArray, above: FloatArray, from_here: Flo
 
 
 @mid_tails.register
-def _(family: Poisson, params: Any, values: FloatArray) -> Tails:
+def _(_family: Poisson, params: Any, values: FloatArray) -> Tails:
     rates, x = params.rates[:, None, :], values[None]
     positive = x > 0
     before = np.where(positive, x, 1.0)
@@ -185,12 +187,12 @@ def _(family: Poisson, params: Any, values: FloatArray) -> Tails:
 
 
 @state_means.register
-def _(family: Poisson, params: Any) -> FloatArray:
+def _(_family: Poisson, params: Any) -> FloatArray:
     return np.asarray(params.rates)
 
 
 @mid_tails.register
-def _(family: Bernoulli, params: Any, values: FloatArray) -> Tails:
+def _(_family: Bernoulli, params: Any, values: FloatArray) -> Tails:
     p = params.probabilities[:, None, :]
     one = values[None] > 0.5
     lower = np.where(one, (1 - p) + 0.5 * p, 0.5 * (1 - p))
@@ -200,12 +202,12 @@ def _(family: Bernoulli, params: Any, values: FloatArray) -> Tails:
 
 
 @state_means.register
-def _(family: Bernoulli, params: Any) -> FloatArray:
+def _(_family: Bernoulli, params: Any) -> FloatArray:
     return np.asarray(params.probabilities)
 
 
 @mid_tails.register
-def _(family: Multinomial, params: Any, values: FloatArray) -> Tails:
+def _(_family: Multinomial, params: Any, values: FloatArray) -> Tails:
     """Column by column, where a count is binomial given the row's total."""
     p, total = params.probabilities[:, None, :], values.sum(axis=1, keepdims=True)[None]
     x, seen = np.nan_to_num(values)[None], np.where(np.isnan(values), np.nan, 1.0)
@@ -222,7 +224,7 @@ def _(family: Multinomial, params: Any) -> FloatArray:
 
 
 @mid_tails.register
-def _(family: CategoricalColumns, params: Any, values: FloatArray) -> Tails:
+def _(_family: CategoricalColumns, params: Any, values: FloatArray) -> Tails:
     """In the order of the codes."""
     tails = [_category_tails(column.probabilities, x) for column, x in zip(params.columns, values.T, strict=True)]
     return np.stack([lower for lower, _ in tails], axis=2), np.stack([upper for _, upper in tails], axis=2)
