@@ -348,7 +348,9 @@ LATENT_VARIANTS: dict[str, LatentSpecimen] = {
         lambda k: smc.SemiMarkovParameters(shares(1, k)[0], shares(k, k - 1), du.PoissonDurations(line(k))),
         fewest=2,
     ),
-    "MarkovChain, held": chain_with(lambda k: {"fixed": held_transitions(k), "fixed_initial": [0.4] + [np.nan] * (k - 1)}),
+    "MarkovChain, held": chain_with(
+        lambda k: {"fixed": held_transitions(k), "fixed_initial": [0.4, *[np.nan] * (k - 1)]}
+    ),
     "MarkovChain, tied": chain_with(lambda k: {"tied": np.eye(k)}),
     "MarkovChain, left to right": chain_with(lambda k: {"fixed": left_to_right(k), "fixed_initial": np.eye(k)[0]}),
     "MarkovChain, stationary": chain_with(lambda k: {"stationary": True}),
