@@ -56,7 +56,7 @@ def test_missing_entries_are_integrated_out(x, rng, share):
     score = fit.result_.model.score(fit.result_.expectation.statistics, fit.result_.parameters)
     assert np.abs(score).max() < 0.05
     np.testing.assert_allclose(fit.get_covariance(), FactorAnalysis(2).fit(x).get_covariance(), atol=0.5)
-    measures = fit.fit_measures()
+    measures = fit.fit_measures(holes)
     assert 0 <= measures.p_value <= 1
     assert measures.chi_square >= 0
     assert np.all(np.isfinite(fit.transform(holes)))
@@ -176,6 +176,31 @@ def test_samples_have_the_covariance_that_was_fitted(x):
     fit = FactorAnalysis(2, random_state=1).fit(x)
     drawn = fit.sample(40_000)
     np.testing.assert_allclose(np.cov(drawn, rowvar=False), fit.get_covariance(), atol=0.12)
+
+
+def test_it_is_saved_and_loaded(x, tmp_path):
+    import latentem as em
+
+    fit = FactorAnalysis(2, rotation="oblimin").fit(x)
+    em.save(fit, tmp_path / "fit.latentem")
+    back = em.load(tmp_path / "fit.latentem")
+    np.testing.assert_array_equal(back.transform(x), fit.transform(x))
+    assert back.fit_measures() == fit.fit_measures()
+    bound = LatentVariableModel(Normal(2), LinearGaussian(["a", "a", None, None, 1.0, None]))
+    result = em.fit(bound, x, acceleration="anderson", tol=1e-3)
+    em.save(result, tmp_path / "result.latentem")
+    again = em.load(tmp_path / "result.latentem")
+    assert again.model == bound
+    assert again.n_parameters == result.n_parameters
+    np.testing.assert_array_equal(again.parameters.flatten(), result.parameters.flatten())
+
+
+def test_data_without_moments_are_asked_for_again(x, rng):
+    holes = np.where(rng.random(x.shape) < 0.5, np.nan, x)
+    fit = quiet(FactorAnalysis(1), holes)
+    with pytest.raises(ValueError, match="give X again"):
+        fit.fit_measures()
+    assert fit.fit_measures(holes).chi_square >= 0
 
 
 def test_the_model_is_the_one_that_em_fit_takes(x):

@@ -99,7 +99,8 @@ def test_a_singular_covariance_names_its_columns():
 def test_held_and_equal_entries_stay_so_through_a_fit(rng):
     loadings = [["a", 0.0], [None, "a"], [1.0, None], [0, 0]]
     family = LinearGaussian(["s", "s", None, 0.25], [0.0, None, None, None], loadings)
-    x = rng.normal(size=(80, 2)) @ rng.normal(size=(2, 4)) + rng.normal(size=(80, 4))
+    truth = np.array([[0.9, 0.0], [0.4, 0.9], [1.0, -0.7], [0.0, 0.0]])
+    x = rng.normal(size=(200, 2)) @ truth.T + rng.normal(size=(200, 4)) * [0.6, 0.6, 0.8, 0.5]
     result = em.fit(LatentVariableModel(Normal(2), family), x, tol=1e-6, acceleration="anderson")
     assert result.converged
     emission = result.parameters.emission

@@ -36,6 +36,37 @@ def test_uniquenesses_statistic_and_p_value_are_those_of_factanal(name, n, q):
     assert fit.log_likelihood_ == pytest.approx(bounded[key], abs=1e-6)
 
 
+# Eight measurements of 305 girls (Harman 1976, Table 2.3; R's Harman23.cor), below the diagonal.
+HARMAN = [
+    [0.846],
+    [0.805, 0.881],
+    [0.859, 0.826, 0.801],
+    [0.473, 0.376, 0.380, 0.436],
+    [0.398, 0.326, 0.319, 0.329, 0.762],
+    [0.301, 0.277, 0.237, 0.327, 0.730, 0.583],
+    [0.382, 0.415, 0.345, 0.365, 0.629, 0.577, 0.539],
+]
+# What R's examples of `factanal` print for them.
+HARMAN_FACTANAL = {
+    1: ([0.158, 0.135, 0.190, 0.187, 0.760, 0.829, 0.877, 0.801], 611.44, 20, 1.12e-116),
+    2: ([0.170, 0.107, 0.166, 0.199, 0.089, 0.364, 0.416, 0.537], 75.74, 13, 6.94e-11),
+}
+
+
+@pytest.mark.parametrize("q", HARMAN_FACTANAL)
+def test_harmans_physical_measurements_are_as_in_rs_examples(q):
+    correlations = np.eye(8)
+    for i, row in enumerate(HARMAN, start=1):
+        correlations[i, :i] = correlations[:i, i] = row
+    uniquenesses, statistic, df, p = HARMAN_FACTANAL[q]
+    fit = FactorAnalysis(q, tol=1e-8).fit_covariance(correlations, 305)
+    measures = fit.fit_measures()
+    np.testing.assert_allclose(fit.uniquenesses_, uniquenesses, atol=5.1e-4)
+    assert measures.bartlett_chi_square == pytest.approx(statistic, abs=5.1e-3)
+    assert measures.df == df
+    assert measures.bartlett_p_value == pytest.approx(p, rel=5e-3)
+
+
 def test_loadings_of_one_factor_are_those_of_factanal():
     found = case("fa_ability")
     fit = FactorAnalysis(1, tol=1e-9).fit_covariance(found.columns(), 112)

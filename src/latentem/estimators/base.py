@@ -56,7 +56,7 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
         "tied": [tuple, list, None],
         "order": [StrOptions(set(ORDERS)), None],
         "restart_collapsed": [Interval(Integral, 0, None, closed="left")],
-        "acceleration": [StrOptions({"squarem"}), HasMethods(["init", "propose"]), None],
+        "acceleration": [StrOptions({"squarem", "anderson"}), HasMethods(["init", "propose"]), None],
         "executor": [StrOptions({"serial", "threads", "processes"}), HasMethods(["fold"]), None],
         "random_state": ["random_state", np.random.Generator],
         "warm_start": ["boolean"],

@@ -56,7 +56,10 @@ class FactorAnalysis(FactorModel):
         their floors, the course of the last climb.
     n_iter_ : int
     converged_ : bool
-    rotation_ : Rotation
+    rotation_matrix_ : (q, q)
+        T: the factors shown are Tᵀ z, z those of `result_`.
+    factor_correlations_ : (q, q)
+        Φ = TᵀT, the identity unless the rotation is oblique.
     result_ : EMResult
         Status, remaining gain, findings and all else that the fit knows; its count of parameters is that before
         rotations, see `n_parameters_`.
@@ -129,7 +132,7 @@ class ProbabilisticPCA(FactorModel):
         Wᵀ.
     noise_variance_ : float
         σ².
-    mean_, loglike_, n_iter_, converged_, rotation_, result_, n_features_in_, feature_names_in_
+    mean_, loglike_, n_iter_, converged_, rotation_matrix_, factor_correlations_, result_, n_features_in_
         See `FactorAnalysis`.
     """
 

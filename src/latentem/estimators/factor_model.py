@@ -29,6 +29,7 @@ from ..latents.categorical import CategoricalParameters
 from ..model import LatentVariableModel, ModelParameters
 from ..models.factor_fit import FactorFit, factor_fit
 from ..models.moment_rows import moment_rows, rows_with_moments
+from ..models.starts import draw_pool
 from ..result import EMResult, Finding, Iteration, Status
 from .findings import examine, tell
 from .gaussian_mixture import column_scales
@@ -38,10 +39,12 @@ from .undoing import unchanged_on_error
 # A uniqueness below the first may be on its way to zero, where EM slows down without end; where EM did not converge,
 # one below the second; below the third it surely is.
 SUSPECT, SUSPECT_IF_SLOW, ON_ITS_WAY = 1e-2, 0.1, 1e-3
+# Rows in a chunk: a few compiled calls each, which make no products of columns but their sum.
+CHUNK_ROWS = 2016
 # How many columns are tried at their floors at a time.
 TRIED = 3
-# Squared multiple of rounding below which a correlation matrix may have equal or constant columns.
-SINGULAR = 1e-10
+# Share of a column's variance that the others leave, below which columns may be equal or constant.
+SINGULAR = 1e-9
 
 
 class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -92,7 +95,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             require_observed(source)
             with opened(self.executor) as workers:
                 few = moment_rows(source, workers)
-                singular = source.missing or _is_singular(few)
+                pool = _pooled(few)
+                singular = source.missing or _is_singular(_covariance(pool, np.average(pool.values, 0, pool.weights)))
                 found = examine(source, rows.n_repeated, 1, variances=singular)
                 fitted = replace(self._fitted(few, q, workers), n_rows=source.n_rows)
             self._store(fitted, few, source, found, rows.n_repeated)
@@ -146,7 +150,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             return X
         table = read_table(self, X, reset=reset)
         names = getattr(self, "feature_names_in_", None)
-        return ArraySource(table, weights=read_weights(sample_weight, table.shape[0]), names=names)
+        weights = read_weights(sample_weight, table.shape[0])
+        return ArraySource(table, weights=weights, names=names, chunk_rows=CHUNK_ROWS)
 
     def _factors(self, p: int) -> int:
         q = p if self.n_components is None else int(self.n_components)
@@ -193,20 +198,27 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _start(
         self, model: LatentVariableModel, few: Source, q: int, rng: np.random.Generator | None
     ) -> LinearGaussianParameters:
-        """From principal axes; from the user's noise variances; or from random ones, each with its best loadings."""
-        pool = next(iter(few)) if len(few.chunks) == 1 else _pooled(few)
+        """From the user's noise variances, random ones, or those of Jöreskog (1967), each with its best loadings.
+
+        Jöreskog's are (1 - q / 2p) / (S⁻¹)ᵢᵢ; principal axes serve where S is singular or entries are missing.
+        """
+        pool = _pooled(few)
         rough: LinearGaussianParameters = model.family.start(pool, max(q, 1))
-        given = getattr(self, "noise_variance_init", None)
-        if not q or (rng is None and given is None and self._noise == "diagonal"):
+        if not q:
             return rough
+        given = getattr(self, "noise_variance_init", None)
         covariance = _covariance(pool, rough.offset)
         variances = np.diagonal(covariance)
         if rng is not None:
             noise = np.maximum(variances, rough.noise) * rng.uniform(0.05, 0.95, size=len(variances))
         elif given is not None:
             noise = np.maximum(_checked_variances(given, len(variances)), 1e-12 * rough.noise)
-        else:
+        elif self._noise == "isotropic":
             noise = np.full(len(variances), _left_over(covariance, q))
+        elif pool.missing or _is_singular(covariance):
+            return rough
+        else:
+            noise = (1 - 0.5 * q / len(covariance)) / np.diagonal(np.linalg.inv(covariance))
         if self._noise == "isotropic":
             noise = np.full(len(noise), noise.mean())
         return replace(rough, noise=noise, loadings=loadings_given_noise(covariance, noise, q))
@@ -220,14 +232,15 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         emission = result.parameters.emission
         loadings = emission.loadings[:, :q]
         self.mean_ = emission.offset
-        self.rotation_ = self._rotated(loadings, emission.noise)
+        rotated = self._rotated(loadings, emission.noise)
         self._parameters = result.parameters
-        self.components_ = self.rotation_.loadings.T
+        self.components_ = rotated.loadings.T
+        self.rotation_matrix_, self.factor_correlations_ = rotated.transform, rotated.correlations
         self.noise_variance_ = emission.noise
         self.loglike_ = [objective for _, objective in result.history]
         self.n_iter_ = max(1, len(self.loglike_) - 1)
         self.converged_ = result.converged
-        self._rows = few
+        self._moments = _table(few) if few is not source or few.n_rows <= p + 1 else None
         tell(self.result_)
         if not result.converged:
             warnings.warn(f"{type(self).__name__} did not converge; {result.status.value}", ConvergenceWarning,
@@ -260,12 +273,6 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return np.asarray(self.components_.T)
 
     @property
-    def factor_correlations_(self) -> FloatArray:
-        """(q, q): Φ, the identity unless the rotation is oblique."""
-        check_is_fitted(self)
-        return self.rotation_.correlations
-
-    @property
     def communalities_(self) -> FloatArray:
         """(p,): the share of each column's variance that the factors explain."""
         covariance = self.get_covariance()
@@ -291,7 +298,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """(p, p): Λ Φ Λᵀ + Ψ."""
         check_is_fitted(self)
         loadings = self.components_.T
-        return np.asarray(loadings @ self.rotation_.correlations @ loadings.T + np.diag(self._variances))
+        return np.asarray(loadings @ self.factor_correlations_ @ loadings.T + np.diag(self._variances))
 
     def get_precision(self) -> FloatArray:
         """(p, p): the inverse of `get_covariance`, from its own factor: a noise variance near zero does it no harm."""
@@ -319,7 +326,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             rows = slice(batch.first_row, batch.first_row + len(batch))
             if method == "regression":
                 mean = self.result_.model.infer(self._parameters, batch)[0].moments[0]
-                scores[rows] = mean[:, :q] @ self.rotation_.transform
+                scores[rows] = mean[:, :q] @ self.rotation_matrix_
             else:
                 scores[rows] = self._bartlett(batch.values, batch.first_row)
         return scores
@@ -378,28 +385,42 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """-2 ℓ + `n_parameters_` × log n with n the sum of the weights (Schwarz 1978); smaller is better."""
         return -2 * self.log_likelihood_ + self.n_parameters_ * float(np.log(self.result_.expectation.weight))
 
-    def fit_measures(self) -> FactorFit:
-        """χ², RMSEA, CFI, TLI and SRMR of the fitted data; where entries are missing, against a full normal by EM."""
+    def fit_measures(self, X: Any = None, sample_weight: Any = None) -> FactorFit:
+        """χ², RMSEA, CFI, TLI and SRMR of the fitted data; where entries are missing, against a full normal by EM.
+
+        Parameters
+        ----------
+        X, sample_weight
+            The data of the fit, needed only where rows have so many patterns of missing entries that no moments stand
+            for them.
+        """
         check_is_fitted(self)
-        p, n = self.n_features_in_, float(self.result_.expectation.weight)
-        floor = tuple(1e-12 * column_scales(self._rows) ** 2)
+        rows = self._rows_again(X, sample_weight)
+        p, floor = self.n_features_in_, tuple(1e-12 * column_scales(rows) ** 2)
         model = LatentVariableModel(Categorical(1), FullGaussian(floor=floor))
-        start = ModelParameters(CategoricalParameters(np.ones(1)), model.family.start(_pooled(self._rows), 1))
+        start = ModelParameters(CategoricalParameters(np.ones(1)), model.family.start(_pooled(rows), 1))
         independent = LatentVariableModel(Normal(1), self._independent(floor))
         with opened(self.executor) as workers:
             climb = partial(run, executor=workers, acceleration=Anderson(), tol=1e-6, max_iter=5000)
-            full = climb(model, self._rows, start)
-            alone = climb(independent, self._rows, independent.start(_pooled(self._rows), 1))
+            full = climb(model, rows, start)
+            alone = climb(independent, rows, independent.start(_pooled(rows), 1))
         return factor_fit(
             log_likelihood=self.log_likelihood_,
             saturated=full.log_likelihood,
             independent=alone.log_likelihood,
             observed=full.parameters.emission.covariances[0],
             implied=self.get_covariance(),
-            n=n,
+            n=float(self.result_.expectation.weight),
             n_parameters=self.n_parameters_ - p,
             n_factors=len(self.components_),
         )
+
+    def _rows_again(self, X: Any, sample_weight: Any) -> Source:
+        if self._moments is not None:
+            return ArraySource(self._moments[0], weights=self._moments[1])
+        if X is None:
+            raise DataError("no moments stand for these data, whose missing entries vary from row to row: give X again")
+        return self._source(X, sample_weight, reset=False)
 
     def _independent(self, floor: tuple[float, ...]) -> LinearGaussian:
         return LinearGaussian("diagonal", loadings=np.zeros((len(floor), 1)), floor=floor)
@@ -449,21 +470,31 @@ def _at_the_floor(climb: Any, model: LatentVariableModel, result: EMResult) -> E
     return climb(model, result.parameters) if result.status is Status.STOPPED else result
 
 
-def _is_singular(few: Source) -> bool:
-    """Whether columns may be constant or equal: no variance, or a correlation that has lost a direction."""
-    pool = _pooled(few)
-    covariance = _covariance(pool, np.average(pool.values, axis=0, weights=pool.weights))
+def _is_singular(covariance: FloatArray) -> bool:
+    """Whether columns may be constant or equal: no variance, or correlations that have lost a direction."""
     scale = np.sqrt(np.diagonal(covariance))
-    size = np.abs(pool.values).max(axis=0)
-    if np.any(scale <= 1e-12 * size):
+    if not np.all(scale > 0):
         return True
-    return bool(np.linalg.eigvalsh(covariance / np.outer(scale, scale))[0] < SINGULAR)
+    try:
+        factor = np.linalg.cholesky(covariance / np.outer(scale, scale))
+    except np.linalg.LinAlgError:
+        return True
+    return bool(np.min(np.diagonal(factor)) ** 2 < SINGULAR)
+
+
+def _table(source: Source) -> tuple[FloatArray, FloatArray]:
+    """All rows and their weights."""
+    batches = list(source)
+    return (
+        np.concatenate([batch.values for batch in batches]),
+        np.concatenate([batch.unit_weights(per_group=False) for batch in batches]),
+    )
 
 
 def _pooled(source: Source) -> Any:
     """All rows as one batch."""
-    from ..models.starts import draw_pool
-
+    if len(source.chunks) == 1:
+        return source.read(source.chunks[0])
     return draw_pool(source, np.random.default_rng(0), source.n_rows)
 
 

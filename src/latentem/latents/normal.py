@@ -70,8 +70,8 @@ class Normal(Latent[NormalParameters, NormalStatistics]):
 
     Parameters
     ----------
-    *shape : int
-        q, or nothing for a number.
+    *sizes : int
+        q, or nothing for a number; `shape` says the same as a tuple.
     free : tuple of {"mean", "covariance"}
         What is estimated of N(m, V).  With free loadings and offset neither can be told from them.
     expand : bool
@@ -82,7 +82,10 @@ class Normal(Latent[NormalParameters, NormalStatistics]):
     free: tuple[str, ...]
     expand: bool
 
-    def __init__(self, *shape: int, free: tuple[str, ...] = (), expand: bool = True) -> None:
+    def __init__(
+        self, *sizes: int, shape: tuple[int, ...] = (), free: tuple[str, ...] = (), expand: bool = True
+    ) -> None:
+        shape = (*sizes, *shape)
         if len(shape) > 1 or not all(_is_whole(d) and d >= 1 for d in shape):
             raise ParameterError(f"Normal is a number, Normal(), or a vector of d numbers, Normal(d); got {shape}")
         if not isinstance(free, tuple | list) or not set(free) <= {"mean", "covariance"}:

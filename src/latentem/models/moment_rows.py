@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+from scipy.linalg import helmert
 
 from .._typing import Array, FloatArray
 from ..data import ArraySource, Batch, Source
@@ -58,7 +59,7 @@ def moment_rows(source: Source, executor: Executor) -> Source:
     """Rows that stand for those of the source; the source itself where too few rows share their missing entries.
 
     With W the weight, m the mean and S = Σ w (x - m)(x - m)ᵀ = F Fᵀ of the rows with one pattern, and r the columns of
-    F, these are m ± √(r / W) Fᵢ, each with the weight W / (2 r).
+    F, these are the r + 1 rows m + √((r + 1) / W) F hᵢ, each with the weight W / (r + 1), see `rows_with_moments`.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def _common_patterns(source: Source, executor: Executor) -> Array | None:
     if not source.missing:
         return np.ones((1, p), bool)
     counts = executor.fold(_count, source).counts
-    chosen = [code for code, n in counts.items() if n > 2 * _unpacked(code, p).sum()]
+    chosen = [code for code, n in counts.items() if n > _unpacked(code, p).sum() + 1]
     others = sum(counts.values()) - sum(counts[code] for code in chosen)
     if not chosen or others > MOST_KEPT * source.n_rows:
         return None
@@ -149,7 +150,7 @@ def _others(seen: Array, batch: Batch) -> Rows:
 def _standing_for(
     seen: Array, weight: float, first: FloatArray, second: FloatArray, centre: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """Rows (2 r, p) with these moments about the centre, and their weights."""
+    """Rows (r + 1, p) with these moments about the centre, and their weights."""
     columns = np.flatnonzero(seen)
     if weight == 0 or not len(columns):
         return np.full((1, len(seen)), np.nan), np.array([weight])
@@ -162,13 +163,14 @@ def _standing_for(
 
 
 def rows_with_moments(weight: float, mean: FloatArray, scatter: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Rows (2 r, p) whose weights add up to W, with mean m (p,) and S = Σ w (x - m)(x - m)ᵀ (p, p); and the weights."""
+    """Rows (r + 1, p) whose weights add up to W, with mean m (p,) and S = Σ w (x - m)(x - m)ᵀ (p, p); and the weights.
+
+    They are the corners of a simplex: H (r, r + 1), Helmert's matrix, has orthonormal rows that add up to zero.
+    """
     factor = _factor(scatter)
-    r = factor.shape[1]
-    rows = np.tile(mean, (max(2 * r, 1), 1))
-    rows[:r] += np.sqrt(r / weight) * factor.T
-    rows[r : 2 * r] -= np.sqrt(r / weight) * factor.T
-    return rows, np.full(len(rows), weight / len(rows))
+    n = factor.shape[1] + 1
+    rows = mean + np.sqrt(n / weight) * (factor @ helmert(n)).T if n > 1 else mean[None].copy()
+    return rows, np.full(n, weight / n)
 
 
 def _factor(scatter: FloatArray) -> FloatArray:

@@ -3,6 +3,7 @@
 from .ascent import draw_ascent
 from .bic import draw_bic
 from .forecast import draw_forecast
+from .loadings import draw_loadings
 from .mixture import draw_mixture
 
-__all__ = ["draw_ascent", "draw_bic", "draw_forecast", "draw_mixture"]
+__all__ = ["draw_ascent", "draw_bic", "draw_forecast", "draw_loadings", "draw_mixture"]
