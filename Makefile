@@ -7,11 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 JOBS ?= 2
-<<<<<<< HEAD
-BENCHMARKS ?= mixtures kernels declared state_space
-=======
-BENCHMARKS ?= mixtures kernels declared factors
->>>>>>> w-factors
+BENCHMARKS ?= mixtures kernels declared factors state_space
 UV := $(shell command -v uv 2>/dev/null)
 SUITABLE := import sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -29,11 +25,7 @@ help: ## list the targets
 	@echo "make <target>, with target one of"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo "Variables: PYTHON (>= 3.11, to make $(VENV) with), ARGS (for demo, test, fuzz and bench), JOBS (test processes)," \
-<<<<<<< HEAD
-		"BENCHMARKS (mixtures, kernels, declared, state_space)"
-=======
-		"BENCHMARKS (mixtures, kernels, declared, factors)"
->>>>>>> w-factors
+		"BENCHMARKS (mixtures, kernels, declared, factors, state_space)"
 
 venv: $(VENV)/.installed ## make .venv and install latentem into it
 
