@@ -40,6 +40,8 @@ class Pattern:
             Another shape, or an entry that is no number, name or None; `name` says of what.
         """
         if isinstance(given, Pattern):
+            if given.shape == shape:
+                return given
             given = given.array
         if given is None:
             return cls((), shape)

@@ -223,6 +223,14 @@ def test_a_diffuse_start_is_the_limit_of_ever_larger_variances() -> None:
         close_statistics(near.statistics.latent.square, exact.statistics.latent.square, tolerance)
 
 
+@pytest.mark.parametrize("name", CHAINS)
+def test_a_chain_can_be_made_of_its_own_options(name: str) -> None:
+    model, params, _ = case(name)
+    again = replace(model.latent)
+    assert again == model.latent
+    np.testing.assert_array_equal(again.conform(params.latent).flatten(), params.latent.flatten())
+
+
 def test_samples_have_the_covariances_of_the_chain() -> None:
     chain = NormalChain(2, initial="stationary")
     params = replace(chain.start(), transition=np.array([[0.8, 0.1], [-0.2, 0.6]]), shift=np.zeros(2))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -180,6 +182,15 @@ def test_what_is_asked_of_a_fitted_model_is_checked(level: em.LinearGaussianStat
     with pytest.raises(em.ParameterError, match="at least 1"):
         level.forecast(0)
     assert clone(level).get_params() == level.get_params()
+
+
+@pytest.mark.parametrize("options", [{}, {"state_noise": np.ones((80, 1, 1)), "max_iter": 0}])
+def test_a_model_file_holds_it(walk: np.ndarray, tmp_path: Path, options: dict[str, Any]) -> None:
+    fitted = em.LinearGaussianStateSpace.local_level(**options).fit(walk)
+    em.save(fitted, tmp_path / "level.zip")
+    loaded = em.load(tmp_path / "level.zip")
+    assert loaded.score(walk) == fitted.score(walk)
+    np.testing.assert_array_equal(loaded.smooth(walk).mean, fitted.smooth(walk).mean)
 
 
 def test_a_known_series_of_matrices_is_used_row_by_row(walk: np.ndarray) -> None:

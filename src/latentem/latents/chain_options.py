@@ -15,12 +15,12 @@ from .chain_start import STARTS
 STRUCTURES = ("full", "diagonal", "isotropic")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KnownSeries:
-    """A matrix for each row of the data, known."""
+    """A matrix for each row of the data, known: (rows, q, q)."""
 
     name: str
-    matrices: tuple[bytes, tuple[int, ...]]
+    matrices: FloatArray
 
     @classmethod
     def of(cls, name: str, given: Any, q: int) -> KnownSeries:
@@ -31,14 +31,13 @@ class KnownSeries:
             raise ParameterError(f"{name} with one matrix for each row must hold numbers only") from error
         if array.shape[1:] != (q, q) or not np.all(np.isfinite(array)):
             raise ParameterError(f"{name} must be finite, of shape (rows, {q}, {q}), got {array.shape}")
-        return cls(name, (array.tobytes(), array.shape))
+        return cls(name, array)
 
     def of_rows(self, rows: Array) -> FloatArray:
         """The matrices of these rows of the data."""
-        data, shape = self.matrices
-        if int(rows.max()) >= shape[0]:
-            raise DataError(f"{self.name} has {shape[0]} matrices, but the data have a row {int(rows.max())}")
-        return np.frombuffer(data).reshape(shape)[rows]
+        if int(rows.max()) >= len(self.matrices):
+            raise DataError(f"{self.name} has {len(self.matrices)} matrices, but the data have a row {int(rows.max())}")
+        return np.asarray(self.matrices[rows])
 
 
 def named(prefix: str, entries: Array) -> Array:
@@ -46,6 +45,16 @@ def named(prefix: str, entries: Array) -> Array:
     named = np.empty(entries.size, dtype=object)
     named[:] = [f"{prefix} {entry}" if isinstance(entry, str) else entry for entry in entries.flat]
     return named.reshape(entries.shape)
+
+
+def input_option(inputs: Any, q: int) -> Pattern:
+    """The weights of the inputs as a pattern (q, m)."""
+    if isinstance(inputs, int | np.integer):
+        return Pattern.of("inputs", None, (q, int(inputs)))
+    given = inputs.array if isinstance(inputs, Pattern) else np.array(inputs, object)
+    if given.ndim != 2 or len(given) != q:
+        raise ParameterError(f"inputs must be their number, or entries of shape ({q}, m), got shape {given.shape}")
+    return Pattern.of("inputs", inputs, given.shape)
 
 
 def noise_option(noise: Any, q: int) -> Any:

@@ -20,7 +20,7 @@ from ..kernels.linear_regression import Freedom, expected_log_normal, is_plain, 
 from ..kernels.observations import as_numbers
 from ..model import Latent, Posterior
 from ..patterns import HELD, Pattern
-from .chain_options import KnownSeries, initial_option, named, noise_option
+from .chain_options import KnownSeries, initial_option, input_option, named, noise_option
 from .chain_parameters import ChainLayout, NormalChainParameters, NormalChainStatistics
 from .chain_start import Start, ascend, root_of, stationary_slopes
 from .normal import presence_of
@@ -117,10 +117,8 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
             if not isinstance(value, str | Pattern | KnownSeries | None) and np.ndim(np.array(value, object)) == 3:
                 object.__setattr__(self, name, KnownSeries.of(name, value, q))
         shift = np.zeros(q) if np.isscalar(self.shift) and self.shift == 0 else self.shift
-        given = np.full((q, self.inputs), None) if isinstance(self.inputs, int) else self.inputs
         object.__setattr__(self, "shift", Pattern.of("shift", shift, (q,)))
-        m = len(np.array(given, object).T) if np.size(np.array(given, object)) else 0
-        object.__setattr__(self, "inputs", Pattern.of("inputs", np.array(given, object).reshape(q, m), (q, m)))
+        object.__setattr__(self, "inputs", input_option(self.inputs, q))
         if not isinstance(self.transition, KnownSeries):
             object.__setattr__(self, "transition", Pattern.of("transition", self.transition, (q, q)))
         object.__setattr__(self, "noise", noise_option(self.noise, q))
