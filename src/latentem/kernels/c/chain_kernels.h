@@ -1,8 +1,9 @@
 /* Forward-backward and filtering over sequences and blocks, for one vector unit: included once for each. */
 
-INLINE int VARIANT(one_sequence)(const Chain *chain, const int64_t width, const int64_t depth, const double *initial,
+APART int VARIANT(one_sequence)(const Chain *chain, const double *initial,
                         const double *transition, const double *log_density, int64_t stride, int64_t length,
                         const Work *work, double *posterior, double *pairs, double *log_likelihood) {
+    const int64_t width = chain->width;
     const int64_t K = chain->n_states, blocks = blocks_of(length);
     const size_t row = (size_t)width * sizeof(double);
     Accumulator total = {0.0, 0.0};
@@ -14,7 +15,7 @@ INLINE int VARIANT(one_sequence)(const Chain *chain, const int64_t width, const 
         memcpy(seam, work->message, row);
         begin_block(width, seam + width, work->alpha, work->sums);
         VARIANT(emissions)(chain, log_density + start, stride, n, work->b, work->peaks);
-        if (VARIANT(forward_rows)(chain, width, depth, n, work->b, work->message, work->alpha + width, work->sums + 1, 0))
+        if (VARIANT(forward_rows)(chain, n, work->b, work->message, work->alpha + width, work->sums + 1, 0))
             return IMPOSSIBLE;
         accumulate(&total, sum_of(work->peaks, n));
         accumulate(&total, sum_of_logs(work->sums + 1, n));
@@ -30,9 +31,9 @@ INLINE int VARIANT(one_sequence)(const Chain *chain, const int64_t width, const 
         if (i + 1 < blocks) {
             begin_block(width, seam + width, work->alpha, work->sums);
             VARIANT(emissions)(chain, log_density + start, stride, n, work->b, work->peaks);
-            VARIANT(forward_rows)(chain, width, depth, n, work->b, seam, work->alpha + width, work->sums + 1, 0);
+            VARIANT(forward_rows)(chain, n, work->b, seam, work->alpha + width, work->sums + 1, 0);
         }
-        const int status = VARIANT(backward_combine)(chain, width, depth, n, work->b, work->alpha, work->sums, work->message,
+        const int status = VARIANT(backward_combine)(chain, n, work->b, work->alpha, work->sums, work->message,
                                             posterior + start, stride, work->pairs, work->tile);
         if (status) return LOST;
     }
@@ -68,11 +69,10 @@ static void VARIANT(forward_backward)(int64_t n_states, int64_t n_rows, int64_t 
     work.peaks = work.sums + rows + 1;
     for (int64_t g = 0; g < n_groups; g++) {
         const int64_t start = offsets[g], length = offsets[g + 1] - start;
-#undef SEQUENCE
-#define SEQUENCE(width, depth)                                                                                       \
-    VARIANT(one_sequence)(&chain, width, depth, initial, transition, log_density + start, n_rows, length, &work, posterior + start, \
-                 pairs + g * K * K, log_likelihood + g)
-        status[g] = (uint8_t)(length ? WITH_WIDTH(SEQUENCE) : POSSIBLE);
+        status[g] = POSSIBLE;
+        if (length)
+            status[g] = (uint8_t)VARIANT(one_sequence)(&chain, initial, transition, log_density + start, n_rows, length,
+                                                       &work, posterior + start, pairs + g * K * K, log_likelihood + g);
     }
 }
 
@@ -82,9 +82,7 @@ static int64_t VARIANT(chain_forward)(int64_t n_states, int64_t n, int64_t guard
     const Chain chain = chain_of(n_states, matrix, matrix, guarded);
     begin_block(chain.width, last, alpha, sums);
     VARIANT(emissions)(&chain, log_density, n, n, b, peaks);
-#undef FORWARD
-#define FORWARD(width, depth) VARIANT(forward_rows)(&chain, width, depth, n, b, message, alpha + width, sums + 1, 0)
-    const int status = WITH_WIDTH(FORWARD);
+    const int status = VARIANT(forward_rows)(&chain, n, b, message, alpha + chain.width, sums + 1, 0);
     if (status) return status;
     end_block(chain.width, n, alpha, sums, last);
     *log_likelihood = sum_of(peaks, n) + sum_of_logs(sums + 1, n);
@@ -96,9 +94,7 @@ static int64_t VARIANT(chain_backward)(int64_t n_states, int64_t n, int64_t guar
                                               double *peaks, double *ahead, double *sum_of_peaks) {
     const Chain chain = chain_of(n_states, transposed, transposed, guarded);
     VARIANT(emissions)(&chain, log_density, n, n, b, peaks);
-#undef BACKWARD
-#define BACKWARD(width, depth) VARIANT(backward_rows)(&chain, width, depth, n, b, 0, message, beta, ahead)
-    const int status = WITH_WIDTH(BACKWARD);
+    const int status = VARIANT(backward_rows)(&chain, n, b, 0, message, beta, ahead);
     *sum_of_peaks = sum_of(peaks, n);
     return status ? status : fabs(*sum_of_peaks) <= DBL_MAX ? POSSIBLE : IMPOSSIBLE;
 }
@@ -110,10 +106,7 @@ static int64_t VARIANT(chain_backward_combine)(int64_t n_states, int64_t n, int6
                                                       double *pairs, double *work) {
     const Chain chain = chain_of(n_states, transposed, transposed, guarded);
     memset(pairs, 0, (size_t)(chain.width * chain.width) * sizeof(double));
-#undef BACK
-#define BACK(width, depth) \
-    VARIANT(backward_combine)(&chain, width, depth, n, b, alpha, sums, message, posterior, n, pairs, work)
-    return WITH_WIDTH(BACK);
+    return VARIANT(backward_combine)(&chain, n, b, alpha, sums, message, posterior, n, pairs, work);
 }
 
 static int64_t VARIANT(chain_forward_combine)(int64_t n_states, int64_t n, int64_t guarded,
@@ -124,10 +117,7 @@ static int64_t VARIANT(chain_forward_combine)(int64_t n_states, int64_t n, int64
     double *alpha = work + tile_work(chain.width);
     memset(pairs, 0, (size_t)(chain.width * chain.width) * sizeof(double));
     begin_block(chain.width, last, alpha, sums);
-#undef FORTH
-#define FORTH(width, depth) \
-    VARIANT(forward_combine)(&chain, width, depth, n, b, beta, message, alpha, sums, posterior, n, pairs, work)
-    const int status = WITH_WIDTH(FORTH);
+    const int status = VARIANT(forward_combine)(&chain, n, b, beta, message, alpha, sums, posterior, n, pairs, work);
     if (status) return status;
     for (int64_t k = 0; k < chain.width; k++) last[k] = alpha[k] / sums[n];
     *log_likelihood = sum_of_logs(sums + 1, n);
@@ -149,12 +139,8 @@ static void VARIANT(chain_filter)(int64_t n_states, int64_t n_rows, int64_t n_gr
         for (int64_t start = offsets[g]; start < offsets[g + 1] && !status[g]; start += TILE) {
             const int64_t n = shorter(offsets[g + 1] - start, TILE);
             VARIANT(emissions)(&chain, log_density + start, n_rows, n, b, peaks);
-#undef FILTER
-#define FILTER(width, depth) VARIANT(forward_rows)(&chain, width, depth, n, b, message, alpha, sums, ahead)
-            status[g] = (uint8_t)WITH_WIDTH(FILTER);
-#undef ERROR
-#define ERROR(width, depth) VARIANT(error_rows)(&chain, width, depth, n, b, alpha, sums, error, row)
-            if (guarded && !status[g]) status[g] = (uint8_t)WITH_WIDTH(ERROR);
+            status[g] = (uint8_t)VARIANT(forward_rows)(&chain, n, b, message, alpha, sums, ahead);
+            if (guarded && !status[g]) status[g] = (uint8_t)VARIANT(error_rows)(&chain, n, b, alpha, sums, error, row);
             for (int64_t t = 0; t < n && !status[g]; t++) {
                 increments[start + t] = peaks[t] + log(sums[t]);
                 if (!(fabs(increments[start + t]) <= DBL_MAX)) status[g] = LOST;

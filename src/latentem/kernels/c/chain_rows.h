@@ -10,7 +10,7 @@ INLINE void VARIANT(times)(const double *x, const double *m, const int64_t width
 }
 
 /* b (n, width) and the peaks (n,) from log densities (K, stride). */
-INLINE void VARIANT(emissions)(const Chain *chain, const double *log_density, int64_t stride, int64_t n, double *b,
+APART void VARIANT(emissions)(const Chain *chain, const double *log_density, int64_t stride, int64_t n, double *b,
                       double *peaks) {
     const int64_t K = chain->n_states, width = chain->width;
     for (int64_t start = 0; start < n; start += TILE) {
@@ -37,12 +37,8 @@ INLINE void VARIANT(emissions)(const Chain *chain, const double *log_density, in
     }
 }
 
-/* alpha (n, width) and the sums u (n,).
- *
- * `message` is p(z_t | x_1 ... x_{t-1}) of the block's first row before, and of the row after its last afterwards.  With
- * `predicted` (n, width) those of all rows are kept. */
-INLINE int VARIANT(forward_rows)(const Chain *chain, const int64_t width, const int64_t depth, int64_t n, const double *b,
-                        double *message, double *alpha, double *sums, double *predicted) {
+INLINE int VARIANT(forward_rows_sized)(const Chain *chain, const int64_t width, const int64_t depth, int64_t n,
+                            const double *b, double *message, double *alpha, double *sums, double *predicted) {
     const octet smallest = (octet){0} + SMALLEST_MASS;
     double inverse = 1.0;
     for (int64_t t = 0; t < n; t++) {
@@ -67,12 +63,21 @@ INLINE int VARIANT(forward_rows)(const Chain *chain, const int64_t width, const 
     return POSSIBLE;
 }
 
-/* beta (n, width); `message` is beta of the block's last row before, of the row before its first afterwards.
+/* alpha (n, width) and the sums u (n,).
  *
- * Where the chain is guarded alpha (n, width) must be known: beta is then measured by its overlap with alpha instead of its
- * sum, and 0 for states that cannot have been reached, however well they would have gone on. */
-INLINE int VARIANT(backward_rows)(const Chain *chain, const int64_t width, const int64_t depth, int64_t n,
-                                  const double *b, const double *alpha, double *message, double *beta, double *ahead) {
+ * `message` is p(z_t | x_1 ... x_{t-1}) of the block's first row before, and of the row after its last afterwards.  With
+ * `predicted` (n, width) those of all rows are kept. */
+APART int VARIANT(forward_rows)(const Chain *given, int64_t n, const double *b, double *message, double *alpha,
+                            double *sums, double *predicted) {
+    const Chain chain = *given;
+#undef SIZED
+#define SIZED(width, depth) \
+    VARIANT(forward_rows_sized)(&chain, width, depth, n, b, message, alpha, sums, predicted)
+    return WITH_WIDTH(SIZED);
+}
+
+INLINE int VARIANT(backward_rows_sized)(const Chain *chain, const int64_t width, const int64_t depth, int64_t n,
+                            const double *b, const double *alpha, double *message, double *beta, double *ahead) {
     double inverse = 1.0;
     for (int64_t t = n - 1; t >= 0; t--) {
         double *row = beta + t * width;
@@ -99,8 +104,22 @@ INLINE int VARIANT(backward_rows)(const Chain *chain, const int64_t width, const
     return POSSIBLE;
 }
 
+/* beta (n, width); `message` is beta of the block's last row before, of the row before its first afterwards.
+ *
+ * Where the chain is guarded alpha (n, width) must be known: beta is then measured by its overlap with alpha instead of its
+ * sum, and 0 for states that cannot have been reached, however well they would have gone on. */
+APART int VARIANT(backward_rows)(const Chain *given, int64_t n, const double *b, const double *alpha, double *message,
+                            double *beta, double *ahead) {
+    const Chain chain = *given;
+#undef SIZED
+#define SIZED(width, depth) \
+    VARIANT(backward_rows_sized)(&chain, width, depth, n, b, alpha, message, beta, ahead)
+    return WITH_WIDTH(SIZED);
+}
+
 /* pairs (width, width) += sum over n rows of left' right, eight rows of it at a time in registers. */
-INLINE void VARIANT(add_products)(const int64_t width, const int64_t depth, int64_t n, const double *left, const double *right,
+INLINE void VARIANT(add_products)(
+                            )(const int64_t width, const int64_t depth, int64_t n, const double *left, const double *right,
                          double *pairs) {
     for (int64_t v = 0; v < width; v += 8)
         for (int64_t j = 0; j < depth; j += 8) {
@@ -114,10 +133,9 @@ INLINE void VARIANT(add_products)(const int64_t width, const int64_t depth, int6
         }
 }
 
-/* Posteriors of at most TILE rows to (K, stride), and their share of the pairs; `alpha` and `sums` begin a row before. */
-INLINE int VARIANT(combine_rows)(const Chain *chain, const int64_t width, const int64_t depth, int64_t n, const double *b,
-                        const double *alpha, const double *sums, const double *beta, double *gamma, double *ahead,
-                        double *posterior, int64_t stride, double *pairs) {
+INLINE int VARIANT(combine_rows_sized)(const Chain *chain, const int64_t width, const int64_t depth, int64_t n,
+                            const double *b, const double *alpha, const double *sums, const double *beta,
+                            double *gamma, double *ahead, double *posterior, int64_t stride, double *pairs) {
     octet raised = {0};
     for (int64_t t = 0; t < n; t++) {
         octet total = {0};
@@ -144,17 +162,29 @@ INLINE int VARIANT(combine_rows)(const Chain *chain, const int64_t width, const 
     return POSSIBLE;
 }
 
+/* Posteriors of at most TILE rows to (K, stride), and their share of the pairs; `alpha` and `sums` begin a row before. */
+APART int VARIANT(combine_rows)(const Chain *given, int64_t n, const double *b, const double *alpha,
+                            const double *sums, const double *beta, double *gamma, double *ahead, double *posterior,
+                            int64_t stride, double *pairs) {
+    const Chain chain = *given;
+#undef SIZED
+#define SIZED(width, depth) \
+    VARIANT(combine_rows_sized)(&chain, width, depth, n, b, alpha, sums, beta, gamma, ahead, posterior, stride, pairs)
+    return WITH_WIDTH(SIZED);
+}
+
 /* Backward through a block whose alpha is known, tile by tile. */
-INLINE int VARIANT(backward_combine)(const Chain *chain, const int64_t width, const int64_t depth, int64_t n, const double *b,
+APART int VARIANT(backward_combine)(const Chain *chain, int64_t n, const double *b,
                             const double *alpha, const double *sums, double *message, double *posterior,
                             int64_t stride, double *pairs, double *work) {
+    const int64_t width = chain->width;
     double *gamma = work, *ahead = gamma + TILE * width, *beta = ahead + TILE * width, *row = beta + TILE * width;
     for (int64_t stop = n; stop > 0; stop -= TILE) {
         const int64_t start = stop > TILE ? stop - TILE : 0;
-        int status = VARIANT(backward_rows)(chain, width, depth, stop - start, b + start * width,
+        int status = VARIANT(backward_rows)(chain, stop - start, b + start * width,
                                             alpha + (start + 1) * width, message, beta, row);
         if (!status)
-            status = VARIANT(combine_rows)(chain, width, depth, stop - start, b + start * width, alpha + start * width,
+            status = VARIANT(combine_rows)(chain, stop - start, b + start * width, alpha + start * width,
                                   sums + start, beta, gamma, ahead, posterior + start, stride, pairs);
         if (status) return status;
     }
@@ -162,16 +192,17 @@ INLINE int VARIANT(backward_combine)(const Chain *chain, const int64_t width, co
 }
 
 /* Forward through a block whose beta is known, tile by tile; alpha (TILE + 1, width) begins with the row before. */
-INLINE int VARIANT(forward_combine)(const Chain *chain, const int64_t width, const int64_t depth, int64_t n, const double *b,
+APART int VARIANT(forward_combine)(const Chain *chain, int64_t n, const double *b,
                            const double *beta, double *message, double *alpha, double *sums, double *posterior,
                            int64_t stride, double *pairs, double *work) {
+    const int64_t width = chain->width;
     double *gamma = work, *ahead = gamma + TILE * width;
     for (int64_t start = 0; start < n; start += TILE) {
         const int64_t length = n - start < TILE ? n - start : TILE;
-        int status = VARIANT(forward_rows)(chain, width, depth, length, b + start * width, message, alpha + width,
+        int status = VARIANT(forward_rows)(chain, length, b + start * width, message, alpha + width,
                                   sums + start + 1, 0);
         if (!status)
-            status = VARIANT(combine_rows)(chain, width, depth, length, b + start * width, alpha, sums + start,
+            status = VARIANT(combine_rows)(chain, length, b + start * width, alpha, sums + start,
                                   beta + start * width, gamma, ahead, posterior + start, stride, pairs);
         if (status) return status;
         memcpy(alpha, alpha + length * width, (size_t)width * sizeof(double));
@@ -179,11 +210,9 @@ INLINE int VARIANT(forward_combine)(const Chain *chain, const int64_t width, con
     return POSSIBLE;
 }
 
-/* A bound `error` (width,) on what raising masses has done to alpha of the rows, carried forward as alpha itself is;
- * `message` (width,) is work space.  Returns LOST where it could show. */
-INLINE int VARIANT(error_rows)(const Chain *chain, const int64_t width, const int64_t depth, int64_t n,
-                               const double *b, const double *alpha, const double *sums, double *error,
-                               double *message) {
+INLINE int VARIANT(error_rows_sized)(const Chain *chain, const int64_t width, const int64_t depth, int64_t n,
+                            const double *b, const double *alpha, const double *sums, double *error,
+                            double *message) {
     for (int64_t t = 0; t < n; t++) {
         octet total = {0};
         for (int64_t v = 0; v < width; v += 8) {
@@ -198,4 +227,14 @@ INLINE int VARIANT(error_rows)(const Chain *chain, const int64_t width, const in
         for (int64_t v = 0; v < width; v += 8) PUT(error + v, GET(error + v) / sums[t]);
     }
     return POSSIBLE;
+}
+
+/* A bound `error` (width,) on what raising masses has done to alpha of the rows, carried forward as alpha itself is;
+ * `message` (width,) is work space.  Returns LOST where it could show. */
+APART int VARIANT(error_rows)(const Chain *given, int64_t n, const double *b, const double *alpha, const double *sums,
+                            double *error, double *message) {
+    const Chain chain = *given;
+#undef SIZED
+#define SIZED(width, depth) VARIANT(error_rows_sized)(&chain, width, depth, n, b, alpha, sums, error, message)
+    return WITH_WIDTH(SIZED);
 }

@@ -28,8 +28,10 @@
 
 #if defined(__GNUC__) || defined(__clang__)
 #define INLINE static inline __attribute__((always_inline))
+#define APART static __attribute__((noinline))
 #else
 #define INLINE static inline
+#define APART static
 #endif
 
 /* exp(x) for x <= 0, without branches: x = n ln 2 + r with |r| <= ln(2)/2, then 1 + r + r^2 P(r), and n added to the
