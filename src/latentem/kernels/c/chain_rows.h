@@ -118,9 +118,8 @@ APART int VARIANT(backward_rows)(const Chain *given, int64_t n, const double *b,
 }
 
 /* pairs (width, width) += sum over n rows of left' right, eight rows of it at a time in registers. */
-INLINE void VARIANT(add_products)(
-                            )(const int64_t width, const int64_t depth, int64_t n, const double *left, const double *right,
-                         double *pairs) {
+INLINE void VARIANT(add_products)(const int64_t width, const int64_t depth, int64_t n, const double *left,
+                                  const double *right, double *pairs) {
     for (int64_t v = 0; v < width; v += 8)
         for (int64_t j = 0; j < depth; j += 8) {
             octet s[8];
