@@ -9,11 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import logsumexp
-from scipy.stats import kstest, norm, poisson
+from scipy.stats import binom, kstest, norm, poisson
 
 from latentem import estimators
 from latentem.data import Batch
-from latentem.estimators import GMMHMM, CategoricalHMM, GaussianHMM, HiddenMarkovModel, PoissonHMM, StudentTHMM
+from latentem.estimators import (
+    GMMHMM,
+    CategoricalHMM,
+    GaussianHMM,
+    HiddenMarkovModel,
+    MultinomialHMM,
+    PoissonHMM,
+    StudentTHMM,
+)
 from latentem.families import CategoricalColumns, Gamma, Poisson
 from latentem.families.columnwise import ColumnStatistics
 from latentem.families.conjugate import Conjugate, NormalInverseWishart, PseudoCounts
@@ -344,6 +352,15 @@ def test_forecast_residuals_of_counts_by_their_definition(rng: np.random.Generat
         weights = hmm.forecast(X[:t]).probabilities[0, 0]
         above = weights @ (poisson.sf(X[t, 0], [1.0, 6.0]) + 0.5 * poisson.pmf(X[t, 0], [1.0, 6.0]))
         assert found[t] == pytest.approx(norm.isf(above))
+
+
+def test_residuals_of_rows_of_counts_are_binomial() -> None:
+    hmm = MultinomialHMM(1)
+    hmm.startprob_, hmm.transmat_, hmm.emissionprob_ = np.ones(1), np.ones((1, 1)), np.array([[0.2, 0.8]])
+    X = np.array([[0, 7], [3, 4], [7, 0]])
+    chances = binom.cdf(X[:, 0] - 1, 7, 0.2) + 0.5 * binom.pmf(X[:, 0], 7, 0.2)
+    np.testing.assert_allclose(hmm.pseudo_residuals(X)[:, 0], norm.ppf(chances))
+    np.testing.assert_allclose(hmm.pseudo_residuals(X)[:, 1], -norm.ppf(chances))
 
 
 def test_an_outlier_far_from_all_states_has_a_large_finite_residual() -> None:

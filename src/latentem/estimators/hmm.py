@@ -91,8 +91,12 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         return attributes
 
     def _family(self, source: Source) -> Family[Any, Any]:
-        """The family that is fitted: with its prior, and with what `params` leaves out held."""
-        family, prior = self._bare_family(source), self._prior(source.n_columns)
+        """The family that is fitted: with its prior, and with what `params` leaves out held.
+
+        Covariances that are held need no floor, and may lie below it.
+        """
+        held_spread = "c" in self._letters and "c" not in self.params
+        family, prior = self._bare_family(None if held_spread else source), self._prior(source.n_columns)
         if prior is not None:
             family = Conjugate(family, prior)
         held = tuple(self._array_name(letter) for letter in self._letters if letter not in self.params)
