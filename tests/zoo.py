@@ -164,7 +164,10 @@ _FAMILIES = [
     has(tr.Truncated(counts, low=1), lambda k: tr.TruncatedParameters(po.PoissonParameters(rate(k))), 0, 0.5),
     has(pl.Plate(counts), lambda k: po.PoissonParameters(rates(k)), -1, 0.5),
     has(held, lambda k: held.constrain(g.DiagonalGaussianParameters(means(k), scales(k)))),
-    has(lambda k: cj.Conjugate(g.FullGaussian(), wishart(k)), lambda k: g.FullGaussianParameters(means(k), covariances(k))),
+    has(
+        lambda k: cj.Conjugate(g.FullGaussian(), wishart(k)),
+        lambda k: g.FullGaussianParameters(means(k), covariances(k)),
+    ),
     has(lambda k: cm.Components((counts, nb.NegativeBinomial(), counts)[:k]), ones, -1, 0.5),
 ]
 FAMILIES: dict[str, FamilySpecimen] = {type(one.of(2)).__name__: one for one in _FAMILIES}
@@ -179,7 +182,8 @@ VARIANTS: dict[str, FamilySpecimen] = {
     ),
     "Conjugate, of independent columns": has(
         lambda k: cj.Conjugate(
-            normal, cj.NormalInverseWishart(means(1).repeat(k, 0), np.full(k, 2.0), scales(1).repeat(k, 0), np.full(k, 1.0))
+            normal,
+            cj.NormalInverseWishart(means(1).repeat(k, 0), np.full(k, 2.0), scales(1).repeat(k, 0), np.full(k, 1.0)),
         ),
         lambda k: g.DiagonalGaussianParameters(means(k), scales(k)),
     ),
@@ -238,7 +242,9 @@ LATENT_VARIANTS: dict[str, LatentSpecimen] = {
     "Categorical, one fixed": LatentSpecimen(
         lambda k: c.Categorical(k, fixed=(0,)), lambda k: c.CategoricalParameters(shares(1, k)[0], fixed=(0,))
     ),
-    "MarkovChain, held": chain_with(lambda k: {"fixed": held_transitions(k), "fixed_initial": [0.4] + [np.nan] * (k - 1)}),
+    "MarkovChain, held": chain_with(
+        lambda k: {"fixed": held_transitions(k), "fixed_initial": [0.4, *[np.nan] * (k - 1)]}
+    ),
     "MarkovChain, tied": chain_with(lambda k: {"tied": np.eye(k)}),
     "MarkovChain, left to right": chain_with(lambda k: {"fixed": left_to_right(k), "fixed_initial": np.eye(k)[0]}),
     "MarkovChain, stationary": chain_with(lambda k: {"stationary": True}),

@@ -580,11 +580,11 @@ class _Blocks:
         self.model, self.params, self.batch, self.ignored = model, params, batch, ignored
         edges = (*range(0, len(batch), default_chunk_rows(batch.n_columns)), len(batch))
         self.group = LongGroup(edges, self._log_density, self._visit)
-        self.parts: list[PairwiseSum[Any]] = [PairwiseSum(), PairwiseSum()]
+        self.parts: dict[int, PairwiseSum[Any]] = {}
 
     def statistics(self) -> Any:
         """Those of all blocks, after the visits."""
-        return self.parts[0].total() + self.parts[1].total()
+        return reduce(add, (self.parts[part].total() for part in sorted(self.parts)))
 
     def _log_density(self, start: int, stop: int) -> FloatArray:
         if self.ignored:  # a group of weight 0 may be impossible
@@ -594,7 +594,8 @@ class _Blocks:
     def _visit(self, part: int, start: int, stop: int, probabilities: FloatArray) -> None:
         block = self.batch.rows_between(start, stop).without_labels()
         posterior = Posterior(probabilities, None if block.weights is None else block.unit_weights(False))
-        self.parts[part].push(self.model.family.statistics(block, posterior, self.params.emission))
+        statistics = self.model.family.statistics(block, posterior, self.params.emission)
+        self.parts.setdefault(part, PairwiseSum()).push(statistics)
 
 
 def _runs(lengths: Array) -> list[tuple[int, int]]:

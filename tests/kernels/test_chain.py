@@ -181,7 +181,7 @@ def test_left_to_right_chains_need_no_logarithms(
     use_compiled: Any, monkeypatch: pytest.MonkeyPatch, n_states: int
 ) -> None:
     """The first states weigh less than can be represented long before the end, and are possible to the last row."""
-    initial, transition, log_density, offsets = problem(11, n_states, [3000, 1, 700], spread=1.0)
+    _, transition, log_density, offsets = problem(11, n_states, [3000, 1, 700], spread=1.0)
     transition = np.triu(np.tril(transition, 1)) + 0.1 * np.eye(n_states)
     transition /= transition.sum(axis=1, keepdims=True)
     case = np.eye(n_states)[0], transition, log_density, offsets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from latentem.kernels import chain_blocks
 from latentem.kernels.chain import smooth
-from latentem.kernels.chain_blocks import ImpossibleSequence, NeedsLogarithms, smooth_from_both_ends
+from latentem.kernels.chain_blocks import ImpossibleSequenceError, NeedsLogarithmsError, smooth_from_both_ends
 from latentem.kernels.scratch import give_back, take
 
 LENGTH = 700
@@ -70,7 +71,7 @@ def test_both_ends_find_what_smoothing_the_whole_finds(
     np.testing.assert_allclose(pairs, expected[1][0], rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(log_likelihood, expected[2][0], rtol=1e-13)
     assert np.array_equal(first, posterior[:, 0])
-    assert sorted(told[0] + told[1]) == list(zip(edges[:-1], edges[1:], strict=True))
+    assert sorted(told[0] + told[1]) == list(pairwise(edges))
 
 
 @pytest.mark.parametrize("kept", [0, chain_blocks.KEPT])
@@ -91,7 +92,7 @@ def test_an_impossible_row_is_found_in_either_half(use_compiled: Any, row: int) 
     for value in (-np.inf, np.nan, np.inf):
         initial, transition, log_density = problem(6, 3, True)
         log_density[:, row] = value
-        with pytest.raises(ImpossibleSequence), np.errstate(all="ignore"):
+        with pytest.raises(ImpossibleSequenceError), np.errstate(all="ignore"):
             run(initial, transition, log_density, EDGES[3])
 
 
@@ -99,20 +100,20 @@ def test_states_that_only_the_whole_sequence_decides_between_need_logarithms(use
     """Two chains that never meet: the evidence runs 2,000 nats to one side and 2,900 back."""
     log_density = np.zeros((2, LENGTH))
     log_density[1] = -np.concatenate([np.full(350, 6.0), np.full(350, -8.0)])
-    with pytest.raises(NeedsLogarithms):
+    with pytest.raises(NeedsLogarithmsError):
         run(np.full(2, 0.5), np.eye(2), log_density, EDGES[3])
 
 
 def test_a_raised_transition_that_is_taken_needs_logarithms(use_compiled: Any) -> None:
     log_density = np.zeros((2, LENGTH))
     log_density[0, 300:] = -50.0
-    with pytest.raises(NeedsLogarithms):
+    with pytest.raises(NeedsLogarithmsError):
         run(np.array([1.0, 0.0]), np.array([[1.0, 1e-150], [0.0, 1.0]]), log_density, EDGES[3])
 
 
 def test_without_a_compiled_kernel_the_whole_must_be_smoothed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chain_blocks, "library", lambda: None)
-    with pytest.raises(NeedsLogarithms):
+    with pytest.raises(NeedsLogarithmsError):
         run(*problem(7, 2, False), EDGES[0])
 
 

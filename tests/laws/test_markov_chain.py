@@ -150,12 +150,12 @@ def test_fits_with_a_stationary_start_are_the_maximum_of_their_likelihood():
     assert result.converged
     assert result.parameters.n_free == 4
     score = model.objective_score(result.expectation.statistics, result.parameters)
-    np.testing.assert_allclose(score, 0, atol=1e-4)
+    np.testing.assert_allclose(score, 0, atol=1e-3)
     a, b = result.parameters.latent.transition[[0, 1], [1, 0]]
     np.testing.assert_allclose(result.parameters.latent.initial, [b / (a + b), a / (a + b)], rtol=1e-12)
 
 
-@pytest.mark.parametrize(("name", "k"), product(VARIANTS, (2, 3)))
+@pytest.mark.parametrize(("name", "k"), list(product(VARIANTS, (2, 3))))
 def test_a_prior_leaves_alone_what_is_held(name, k):
     specimen = VARIANTS[name]
     model = LatentVariableModel(specimen.latent(k), zoo.counts, Prior(concentration=2.0))

@@ -133,7 +133,7 @@ class CategoricalColumns(Family[CategoryParameters, CategoryStatistics]):
         values = np.where(batch.observed, batch.values, absent) if batch.missing else batch.values
         with np.errstate(invalid="ignore"):
             codes = np.ascontiguousarray(values.T, np.int32)
-        if codes.shape[0] != len(absent) or np.any((codes.T != values) | (codes.T < 0) | (batch.values >= absent)):
+        if codes.shape[0] != len(absent) or np.any((values != codes.T) | (codes.T < 0) | (batch.values >= absent)):
             self.check(batch)
         return codes
 

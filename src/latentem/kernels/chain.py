@@ -106,7 +106,8 @@ def _smooth_compiled(
     space = np.empty(compiled.latentem_forward_backward_work(n_states, int(np.diff(bounds).max(initial=0))))
     chain = tables.initial, tables.matrix, tables.transposed, tables.transition
     arrays = bounds, *chain, log_density, *results, status, space
-    compiled.latentem_forward_backward(n_states, n_rows, len(status), tables.guarded, *map(address, arrays))
+    places = (address(array) for array in arrays)
+    compiled.latentem_forward_backward(n_states, n_rows, len(status), tables.guarded, *places)
     posterior, pairs, log_likelihood = results
     for g in np.flatnonzero(status == IMPOSSIBLE):
         posterior[:, bounds[g] : bounds[g + 1]] = pairs[g] = np.nan

@@ -1,9 +1,9 @@
 """Forward-backward over one long sequence from both ends, whose log densities are never all in memory.
 
 One end runs forward over the first half while the other runs backward over the second; both keep what they know at the
-seams of blocks alone.  Then each goes on into the half that the other has seen: there it comes upon rows about which both
-past and future are known, and what is known between seams is computed again, block by block (Grice, Hughey and Speck
-1997).  Each end does the same work, in the same order, whether the two run at once or one after the other.
+seams of blocks alone.  Then each goes on into the half that the other has seen: there it comes upon rows about which
+both past and future are known, and what is known between seams is computed again, block by block (Grice, Hughey and
+Speck 1997).  Each end does the same work, in the same order, whether the two run at once or one after the other.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ KEPT = 2**26
 LARGEST_RAISED = 1e-30
 
 
-class NeedsLogarithms(Exception):
+class NeedsLogarithmsError(Exception):
     """Underflow could decide a posterior: the sequence must be smoothed as a whole."""
 
 
-class ImpossibleSequence(Exception):
+class ImpossibleSequenceError(Exception):
     """The sequence has probability zero, or its densities are undefined."""
 
 
@@ -62,13 +62,13 @@ def smooth_from_both_ends(
 
     Raises
     ------
-    NeedsLogarithms
+    NeedsLogarithmsError
         There is no compiled kernel, or underflow could matter.
-    ImpossibleSequence
+    ImpossibleSequenceError
     """
     compiled = library()
     if compiled is None:
-        raise NeedsLogarithms
+        raise NeedsLogarithmsError
     tables = chain_tables(initial, transition)
     ends = _Ends(compiled, tables, tuple(edges), log_density, visit)
     both(ends.forward_first_half, ends.backward_second_half)
@@ -76,7 +76,7 @@ def smooth_from_both_ends(
     k = tables.n_states
     sums, used = (ends.pairs[0] + ends.pairs[1])[:k, :k], tables.matrix[:k, :k]
     if np.any((used > transition) & ~(sums * used <= LARGEST_RAISED)):
-        raise NeedsLogarithms
+        raise NeedsLogarithmsError
     return Smoothed(ends.first, sums * transition, fsum(ends.terms[0] + ends.terms[1]))
 
 
@@ -99,7 +99,7 @@ class _Ends:
         kept = KEPT // (16 * width * longest)
         self.kept = range(max(0, self.middle - kept), min(n_blocks, self.middle + kept))
         self.blocks: dict[int, Any] = {}
-        # Before each block: p(z | x so far) of its first row, and of the row before it; after each block: β of its last.
+        # Before each block: p(z | x so far) of its first row and of the row before it; after each: β of its last row.
         self.ahead, self.last, self.beta = np.zeros((3, n_blocks + 1, width))
         self.ahead[0] = self.tables.initial
         self.beta[n_blocks, : self.tables.n_states] = 1.0
@@ -194,9 +194,9 @@ class _Ends:
     def _call(self, kernel: Any, n: int, arrays: tuple[FloatArray, ...]) -> None:
         status = kernel(self.tables.n_states, n, self.tables.guarded, *map(address, arrays))
         if status == LOST:
-            raise NeedsLogarithms
+            raise NeedsLogarithmsError
         if status == IMPOSSIBLE:
-            raise ImpossibleSequence
+            raise ImpossibleSequenceError
 
 
 def _give_back(block: tuple[FloatArray, ...]) -> None:

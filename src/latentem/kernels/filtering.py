@@ -31,8 +31,9 @@ def filtered(
     Returns
     -------
     predicted, filtered, increments
-        The increments of a sequence add up to its log p(x).  From the first row on that is impossible given those before
-        it (or has an undefined density) increments are -∞ and probabilities NaN; that row's prediction is still right.
+        The increments of a sequence add up to its log p(x).  From the first row on that is impossible given those
+        before it (or has an undefined density) increments are -∞ and probabilities NaN; that row's prediction is still
+        right.
     """
     raised = np.any((transition > 0) & (transition < SMALLEST_TRANSITION))
     compiled = None if raised else library()
@@ -60,7 +61,8 @@ def _filter_compiled(
     bounds = np.ascontiguousarray(offsets, dtype=np.int64)
     status, space = np.zeros(len(bounds) - 1, np.uint8), np.empty((_TILE + 1) * 3 * tables.width + 2 * _TILE)
     arrays = bounds, tables.initial, tables.matrix, log_density, *results, status, space
-    compiled.latentem_chain_filter(*log_density.shape, len(status), tables.guarded, *map(address, arrays))
+    places = (address(array) for array in arrays)
+    compiled.latentem_chain_filter(*log_density.shape, len(status), tables.guarded, *places)
     return np.flatnonzero(status != POSSIBLE)
 
 
@@ -104,7 +106,8 @@ def sample_paths(
 ) -> Array:
     """Draws from p(z | x): forward filtering, backward sampling (Chib 1996).
 
-    The last state is drawn from p(z_T | x₁ … x_T), each before it from p(zₜ = j | zₜ₊₁ = k, x) ∝ p(zₜ = j | x₁ … xₜ) Aⱼₖ.
+    The last state is drawn from p(z_T | x₁ … x_T), each before it from
+    p(zₜ = j | zₜ₊₁ = k, x) ∝ p(zₜ = j | x₁ … xₜ) Aⱼₖ.
 
     Parameters
     ----------

@@ -42,8 +42,8 @@ def _recurrent(transition: FloatArray) -> Array:
     if apart.any():
         one, other = np.flatnonzero(recurrent)[0], np.flatnonzero(apart)[0]
         raise ParameterError(
-            f"the stationary distribution of the transition matrix is not unique: states {one} and {other} cannot be left "
-            "for each other; allow transitions between them or use stationary=False"
+            f"the stationary distribution of the transition matrix is not unique: states {one} and {other} cannot be "
+            "left for each other; allow transitions between them or use stationary=False"
         )
     return recurrent
 

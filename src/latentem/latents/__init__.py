@@ -5,4 +5,14 @@ from .markov_chain import MarkovChain
 from .patterns import banded, blocks, left_to_right
 from .spaces import Bernoulli, Continuous, Integers, Normal
 
-__all__ = ["Bernoulli", "Categorical", "Continuous", "Integers", "MarkovChain", "Normal", "banded", "blocks", "left_to_right"]
+__all__ = [
+    "Bernoulli",
+    "Categorical",
+    "Continuous",
+    "Integers",
+    "MarkovChain",
+    "Normal",
+    "banded",
+    "blocks",
+    "left_to_right",
+]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,7 +14,7 @@ from ..data import Batch
 from ..errors import ParameterError
 from ..execution.spare import both
 from ..kernels.chain import smooth
-from ..kernels.chain_blocks import ImpossibleSequence, NeedsLogarithms, smooth_from_both_ends
+from ..kernels.chain_blocks import ImpossibleSequenceError, NeedsLogarithmsError, smooth_from_both_ends
 from ..kernels.newton import maximize_smooth
 from ..kernels.simplex import expected_log_simplex
 from ..kernels.stationary import stationary_distribution, stationary_slopes
@@ -100,8 +101,8 @@ class MarkovChain(Latent[MarkovChainParameters, MarkovChainStatistics]):
     fixed_initial : (K,) numbers, optional
         Values at which initial probabilities are held, NaN where they are free.
     stationary : bool
-        Whether the initial probabilities are the stationary distribution of the transition matrix.  The M-step is then a
-        Newton ascent from the better of the current matrix and the one that would be best without this.
+        Whether the initial probabilities are the stationary distribution of the transition matrix.  The M-step is then
+        a Newton ascent from the better of the current matrix and the one that would be best without this.
 
     Raises
     ------
@@ -156,9 +157,9 @@ class MarkovChain(Latent[MarkovChainParameters, MarkovChainStatistics]):
             found = smooth_from_both_ends(
                 params.initial, params.transition, group.edges, group.log_density, group.visit, both
             )
-        except NeedsLogarithms:
+        except NeedsLogarithmsError:
             return None
-        except ImpossibleSequence:
+        except ImpossibleSequenceError:
             return self.pseudo_statistics(0.0), -np.inf
         return MarkovChainStatistics(found.first, found.pairs), found.log_likelihood
 
@@ -216,7 +217,9 @@ class MarkovChain(Latent[MarkovChainParameters, MarkovChainStatistics]):
             stationary=self.stationary,
         )
 
-    def _with(self, params: MarkovChainParameters, initial: FloatArray, transition: FloatArray) -> MarkovChainParameters:
+    def _with(
+        self, params: MarkovChainParameters, initial: FloatArray, transition: FloatArray
+    ) -> MarkovChainParameters:
         if params.stationary:
             initial = stationary_distribution(transition)
         return replace(params, initial=initial, transition=transition)
@@ -230,10 +233,8 @@ class MarkovChain(Latent[MarkovChainParameters, MarkovChainStatistics]):
             return self.expected_log_density(statistics, point)
 
         candidates = [params]
-        try:
+        with suppress(ParameterError):  # where it falls into parts it is no start
             candidates.append(self._with(params, params.initial, without))
-        except ParameterError:  # it falls into parts: no start
-            pass
         begin = max(candidates, key=q)
         found = begin.unflatten(
             maximize_smooth(

@@ -1,4 +1,4 @@
-"""Which probabilities of a table are held and which are equal; and tables of forbidden transitions that are much used."""
+"""Which probabilities of a table are held and which are equal; and tables of forbidden transitions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Table: TypeAlias = tuple[tuple[Any, ...], ...]
 
 
 def left_to_right(n_states: int, longest: int | None = None) -> FloatArray:
-    """For `MarkovChain(fixed=…)`: states are never left for earlier ones, nor (if given) by more than `longest` at once.
+    """For `MarkovChain(fixed=…)`: no state is left for an earlier one, nor (if given) for one further than `longest`.
 
     Returns
     -------
@@ -61,8 +61,9 @@ def as_table(values: Any, shape: tuple[int, int], name: str) -> Table | None:
 class Pattern:
     """What is free in a table of probabilities (R, K) whose rows add to one.
 
-    Free entries fall into groups of equal ones; a row's groups share what its held entries leave.  Rows that have groups
-    in common have all of them in common, as many times each, so that the shares of a class of rows are one simplex.
+    Free entries fall into groups of equal ones; a row's groups share what its held entries leave.  Rows that have
+    groups in common have all of them in common, as many times each, so that the shares of a class of rows are one
+    simplex.
 
     Attributes
     ----------
@@ -120,7 +121,7 @@ class Pattern:
         return self._filled(values)
 
     def score(self, totals: FloatArray, table: FloatArray) -> FloatArray:
-        """The gradient of f in these coordinates, from pᵢ ∂f/∂pᵢ (R, K): tₛ - sₛ Σ t for all but a class's last share."""
+        """The gradient of f in these coordinates, from pᵢ ∂f/∂pᵢ (R, K): t - s Σ t for all but a class's last share."""
         sums, shares = self._sums(totals), self._shares(table)
         pairs = zip(self._split(sums), self._split(shares), strict=True)
         return np.concatenate([np.empty(0), *((t - s * t.sum())[:-1] for t, s in pairs)])
@@ -141,7 +142,7 @@ class Pattern:
 
     def _sums(self, table: FloatArray) -> FloatArray:
         free = self.group >= 0
-        return np.bincount(self.group[free], table[free], len(self.times))
+        return np.asarray(np.bincount(self.group[free], table[free], len(self.times)), float)
 
     def _values(self, table: FloatArray) -> FloatArray:
         """The value of each group."""
@@ -181,7 +182,8 @@ def pattern_of(shape: tuple[int, int], fixed: Table | None, tied: Table | None, 
 def _check_row(held: FloatArray, place: str) -> None:
     known = held[~np.isnan(held)]
     if np.any(known < 0) or known.sum() > 1 + 1e-8:
-        raise ParameterError(f"{place}: held probabilities must be at least 0 and add to at most 1, got {held.tolist()}")
+        listed = held.tolist()
+        raise ParameterError(f"{place}: held probabilities must be at least 0 and add to at most 1, got {listed}")
     if len(known) == len(held) and abs(known.sum() - 1) > 1e-8:
         raise ParameterError(f"{place}: all is held, but adds to {known.sum():g}, not 1; leave an entry free (NaN)")
     if len(known) < len(held) and known.sum() >= 1:
@@ -195,7 +197,7 @@ def _numbered(held: FloatArray, free: Array, label: FloatArray) -> Pattern:
     first: list[int] = []
     mass: list[float] = []
     seen: dict[float, tuple[int, int]] = {}
-    for j in np.flatnonzero(free.any(axis=1)):
+    for j in np.flatnonzero(free.any(axis=1)).tolist():
         own, counts = np.unique(label[j, free[j]], return_counts=True)
         left = 1.0 - np.nansum(held[j])
         known = [value for value in own if value in seen]
@@ -213,7 +215,13 @@ def _numbered(held: FloatArray, free: Array, label: FloatArray) -> Pattern:
 
 
 def _check_class(
-    j: int, own: Array, counts: Array, left: float, seen: dict[float, tuple[int, int]], times: list[float], mass: list[float]
+    j: int,
+    own: Array,
+    counts: Array,
+    left: float,
+    seen: dict[float, tuple[int, int]],
+    times: list[float],
+    mass: list[float],
 ) -> None:
     classes = {seen[value][1] if value in seen else -1 for value in own}
     whole = len(classes) == 1 and sum(c == next(iter(classes)) for _, c in seen.values()) == len(own)
