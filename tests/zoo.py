@@ -213,7 +213,10 @@ _FAMILIES = [
     ),
     has(pg.PoissonRegression(), lambda k: CoefficientParameters(slopes(k)), -1, 0.5, INF, given=2),
     has(lg.LogisticRegression(), lambda k: CoefficientParameters(slopes(k)), -1, 0.5, 2, given=2),
-    has(lambda k: cj.Conjugate(g.FullGaussian(), wishart(k)), lambda k: g.FullGaussianParameters(means(k), covariances(k))),
+    has(
+        lambda k: cj.Conjugate(g.FullGaussian(), wishart(k)),
+        lambda k: g.FullGaussianParameters(means(k), covariances(k)),
+    ),
     has(lambda k: cm.Components((counts, nb.NegativeBinomial(), counts)[:k]), ones, -1, 0.5),
 ]
 FAMILIES: dict[str, FamilySpecimen] = {type(one.of(2)).__name__: one for one in _FAMILIES}
@@ -228,7 +231,8 @@ VARIANTS: dict[str, FamilySpecimen] = {
     ),
     "Conjugate, of independent columns": has(
         lambda k: cj.Conjugate(
-            normal, cj.NormalInverseWishart(means(1).repeat(k, 0), np.full(k, 2.0), scales(1).repeat(k, 0), np.full(k, 1.0))
+            normal,
+            cj.NormalInverseWishart(means(1).repeat(k, 0), np.full(k, 2.0), scales(1).repeat(k, 0), np.full(k, 1.0)),
         ),
         lambda k: g.DiagonalGaussianParameters(means(k), scales(k)),
     ),

@@ -9,11 +9,19 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy.special import logsumexp
-from scipy.stats import kstest, norm, poisson
+from scipy.stats import binom, kstest, norm, poisson
 
 from latentem import estimators
 from latentem.data import Batch
-from latentem.estimators import GMMHMM, CategoricalHMM, GaussianHMM, HiddenMarkovModel, PoissonHMM, StudentTHMM
+from latentem.estimators import (
+    GMMHMM,
+    CategoricalHMM,
+    GaussianHMM,
+    HiddenMarkovModel,
+    MultinomialHMM,
+    PoissonHMM,
+    StudentTHMM,
+)
 from latentem.families import CategoricalColumns, Gamma, Poisson
 from latentem.families.columnwise import ColumnStatistics
 from latentem.families.conjugate import Conjugate, NormalInverseWishart, PseudoCounts
@@ -206,6 +214,19 @@ def test_fits_with_blocks_of_missing_rows_are_finite_and_monotone(estimator: Any
     assert np.isfinite(fitted.means_).all()
 
 
+def test_given_responsibilities_and_labels_follow_the_rows_of_scattered_groups(rng: np.random.Generator) -> None:
+    X = np.concatenate([rng.normal(0, 1, (30, 1)), rng.normal(6, 1, (30, 1))])
+    mixed = rng.permutation(60)
+    given = np.eye(2)[(mixed < 30).astype(int)]
+    fitted = GaussianHMM(2, init=given, n_iter=5).fit(X[mixed], groups=mixed % 3)
+    assert fitted.means_[0, 0] > fitted.means_[1, 0]
+    labels = np.where(mixed % 2, mixed < 30, -1)
+    fitted = GaussianHMM(2, n_iter=5, random_state=0).fit(X[mixed], groups=mixed % 3, labels=labels)
+    assert fitted.means_[0, 0] > fitted.means_[1, 0]
+    several = HiddenMarkovModel([DiagonalGaussian(), DiagonalGaussian()], 2, n_iter=5, random_state=0)
+    assert np.isfinite(several.fit(X[mixed], groups=mixed % 3, labels=labels).score(X[mixed], groups=mixed % 3))
+
+
 # -- chains ------------------------------------------------------------------------------------
 
 
@@ -305,7 +326,7 @@ def test_forecasts_of_several_sequences_have_means_and_distribution_functions(se
 @pytest.mark.parametrize("name", ["GaussianHMM", "StudentTHMM", "GMMHMM"])
 def test_pseudo_residuals_are_standard_normal_under_the_model(name: str, kind: str, rng: np.random.Generator) -> None:
     X = rng.standard_normal((400, 1)) + 4 * (np.arange(400)[:, None] // 20 % 2)
-    fitted = getattr(estimators, name)(2, random_state=0).fit(X)
+    fitted = getattr(estimators, name)(2, random_state=0, n_iter=20).fit(X)
     drawn = fitted.sample(1500, random_state=4)[0]
     residuals = fitted.pseudo_residuals(drawn, kind=kind)
     assert kstest(residuals[:, 0], "norm").pvalue > 1e-3
@@ -331,6 +352,15 @@ def test_forecast_residuals_of_counts_by_their_definition(rng: np.random.Generat
         weights = hmm.forecast(X[:t]).probabilities[0, 0]
         above = weights @ (poisson.sf(X[t, 0], [1.0, 6.0]) + 0.5 * poisson.pmf(X[t, 0], [1.0, 6.0]))
         assert found[t] == pytest.approx(norm.isf(above))
+
+
+def test_residuals_of_rows_of_counts_are_binomial() -> None:
+    hmm = MultinomialHMM(1)
+    hmm.startprob_, hmm.transmat_, hmm.emissionprob_ = np.ones(1), np.ones((1, 1)), np.array([[0.2, 0.8]])
+    X = np.array([[0, 7], [3, 4], [7, 0]])
+    chances = binom.cdf(X[:, 0] - 1, 7, 0.2) + 0.5 * binom.pmf(X[:, 0], 7, 0.2)
+    np.testing.assert_allclose(hmm.pseudo_residuals(X)[:, 0], norm.ppf(chances))
+    np.testing.assert_allclose(hmm.pseudo_residuals(X)[:, 1], -norm.ppf(chances))
 
 
 def test_an_outlier_far_from_all_states_has_a_large_finite_residual() -> None:

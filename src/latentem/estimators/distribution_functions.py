@@ -9,7 +9,7 @@ from functools import singledispatch
 from typing import Any
 
 import numpy as np
-from scipy.special import bdtr, bdtrc, gammainc, gammaincc, ndtr, stdtr
+from scipy.special import betainc, gammainc, gammaincc, ndtr, stdtr
 
 from .._typing import FloatArray
 from ..errors import ParameterError
@@ -212,9 +212,12 @@ def _(_family: Multinomial, params: Any, values: FloatArray) -> Tails:
     p, total = params.probabilities[:, None, :], values.sum(axis=1, keepdims=True)[None]
     x, seen = np.nan_to_num(values)[None], np.where(np.isnan(values), np.nan, 1.0)
     n = np.nan_to_num(total)
-    below = np.where(x > 0, bdtr(np.maximum(x - 1, 0), n, p), 0.0)
-    from_here = np.where(x > 0, bdtrc(np.maximum(x - 1, 0), n, p), 1.0)
-    lower, upper = _mid(below, bdtr(x, n, p), bdtrc(x, n, p), from_here)
+    more, some = np.maximum(n - x, 1.0), np.maximum(x, 1.0)
+    up_to = np.where(x < n, betainc(more, x + 1, 1 - p), 1.0)
+    above = np.where(x < n, betainc(x + 1, more, p), 0.0)
+    from_here = np.where(x > 0, betainc(some, n - x + 1, p), 1.0)
+    below = np.where(x > 0, betainc(n - x + 1, some, 1 - p), 0.0)
+    lower, upper = _mid(below, up_to, above, from_here)
     return lower * seen, upper * seen
 
 

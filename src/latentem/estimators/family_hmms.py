@@ -67,7 +67,7 @@ class StudentTHMM(WithFeatures):
 
     def _bare_family(self, source: Source | None) -> Family[Any, Any]:
         floor: Any = 0.0
-        if source is not None and "c" in self.params:
+        if source is not None:
             floor = variance_floor(self.reg_covar, source)
         return family_named(FAMILIES[self.covariance_type], dof=self.dof, floor=floor)
 

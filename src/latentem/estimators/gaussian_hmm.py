@@ -108,7 +108,7 @@ class GaussianHMM(WithFeatures):
         return "means" if letter == "m" else FIELDS[self.covariance_type]
 
     def _bare_family(self, source: Source | None) -> Family[Any, Any]:
-        if source is None or "c" not in self.params:
+        if source is None:
             return FAMILIES[self.covariance_type](floor=0.0)
         floor = variance_floor(self.reg_covar, source)
         return FAMILIES[self.covariance_type](

@@ -100,7 +100,7 @@ class GMMHMM(WithFeatures):
 
     def _inner(self, source: Source | None) -> Any:
         kind = self.covariance_type
-        if source is None or "c" not in self.params:
+        if source is None:
             return FAMILIES[kind](floor=0.0)
         floor = variance_floor(self.reg_covar, source)
         return FAMILIES[kind](floor=float(np.mean(floor)) if kind == "spherical" else floor)
@@ -114,7 +114,7 @@ class GMMHMM(WithFeatures):
         return Components((mixture,) * self.n_components)
 
     def _family(self, source: Source) -> Family[Any, Any]:
-        inner, priors = self._inner(source), self._priors(source.n_columns)
+        inner, priors = self._inner(source if "c" in self.params else None), self._priors(source.n_columns)
         counts = dirichlet_counts("weights_prior", self.weights_prior, (self.n_components, self.n_mix))
         held = tuple(
             name for letter, name in (("m", "means"), ("c", FIELDS[self.covariance_type])) if letter not in self.params

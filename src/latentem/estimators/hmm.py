@@ -16,6 +16,7 @@ from .._typing import Array, FloatArray
 from ..data import Source
 from ..em import Executor, run
 from ..errors import DataError, ParameterError
+from ..families.components import Components
 from ..families.conjugate import Conjugate, ConjugatePrior
 from ..families.constrained import Constrained
 from ..fitting import as_acceleration, as_checkpoint, as_generator, best_of, name_places, opened, resumed
@@ -81,7 +82,7 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         init = self._init_of(source)
         rows = in_canonical_order(source) if isinstance(init, str) else source
         start = start_parameters(model, rows, init, rng, True, workers)
-        if any(batch.labels is not None for batch in source):
+        if any(batch.labels is not None for batch in source) and not isinstance(model.family, Components):
             start = match_labels(model, start, rows)
         return start.emission
 
@@ -90,8 +91,12 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         return attributes
 
     def _family(self, source: Source) -> Family[Any, Any]:
-        """The family that is fitted: with its prior, and with what `params` leaves out held."""
-        family, prior = self._bare_family(source), self._prior(source.n_columns)
+        """The family that is fitted: with its prior, and with what `params` leaves out held.
+
+        Covariances that are held need no floor, and may lie below it.
+        """
+        held_spread = "c" in self._letters and "c" not in self.params
+        family, prior = self._bare_family(None if held_spread else source), self._prior(source.n_columns)
         if prior is not None:
             family = Conjugate(family, prior)
         held = tuple(self._array_name(letter) for letter in self._letters if letter not in self.params)
@@ -267,7 +272,8 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         return all(self._is_given(letter, name) for letter, name in named.items())
 
     def _init_of(self, source: Source) -> Any:
-        return check_init(self.init, source.n_rows, self.n_components)
+        init, order = check_init(self.init, source.n_rows, self.n_components), getattr(source, "rows", None)
+        return init if order is None or isinstance(init, str) else init[order]
 
     def _latent(self, start: MarkovChainParameters) -> MarkovChain:
         """The chain with what is held and tied: by the constructor, and by what `params` leaves out."""
