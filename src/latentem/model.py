@@ -113,7 +113,7 @@ class Family(ABC, Generic[P, S]):
     @property
     def rowwise(self) -> bool:
         """Whether a row's density depends on that row alone, so that a batch may be cut between any two rows."""
-        return not self.per_group
+        return not self.per_group and all(inner.rowwise for inner in _families_in(self))
 
     @property
     def discrete(self) -> bool:

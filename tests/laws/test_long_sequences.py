@@ -87,7 +87,7 @@ def test_an_impossible_long_sequence_is_named_unless_it_weighs_nothing(short_blo
     )
     params = replace(params, emission=replace(params.emission, columns=(impossible, params.emission.columns[1])))
     batch = replace(batch, values=np.where(np.arange(280)[:, None] == 200, 1.0, np.minimum(batch.values, 0.0)))
-    with pytest.raises(DataError, match=r"row 30 .*no state can have"):
+    with pytest.raises(DataError, match=r"the 250 rows from row 30 on .* no states can have"):
         model.e_step(params, batch)
     weights = np.repeat([1.0, 0.0], [30, 250])
     found = model.e_step(params, replace(batch, weights=weights))

@@ -154,7 +154,7 @@ def test_stays_at_the_longest_duration_and_states_never_left_are_told() -> None:
 
 def test_a_sequence_longer_than_its_states_can_last_is_named() -> None:
     joined, truth = model("poisson")
-    with pytest.raises(Exception, match=r"row 0 .* no state can have"):
+    with pytest.raises(Exception, match=r"rows from row 0 on .* no states can have"):
         fit(joined, np.zeros((40, 1)), labels=np.zeros(40, int), lengths=[40], parameters=truth)
 
 

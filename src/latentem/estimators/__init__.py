@@ -1,8 +1,8 @@
 """scikit-learn faces of the models."""
 
 from .count_hmms import CategoricalHMM, MultinomialHMM, PoissonHMM
-from .family_hmms import HiddenMarkovModel, StudentTHMM
 from .factor_analysis import FactorAnalysis, ProbabilisticPCA
+from .family_hmms import HiddenMarkovModel, StudentTHMM
 from .family_mixture import FamilyMixture
 from .findings import FindingWarning
 from .gaussian_hmm import GaussianHMM

@@ -13,8 +13,8 @@ from .gamma import Gamma
 from .gaussian import DiagonalGaussian, FullGaussian, SphericalGaussian, TiedGaussian
 from .geometric import Geometric
 from .inverse_gaussian import InverseGaussian
-from .linear_regression import LinearRegression
 from .linear_gaussian import LinearGaussian
+from .linear_regression import LinearRegression
 from .local import LocalColumnwise
 from .log_normal import LogNormal
 from .logistic_regression import LogisticRegression

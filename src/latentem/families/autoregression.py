@@ -54,6 +54,10 @@ class Autoregression(GaussianRegression):
         self._covariates  # noqa: B018 - checks the option
 
     @property
+    def rowwise(self) -> bool:
+        return False  # a row's density depends on the rows before it
+
+    @property
     def _covariates(self) -> Predictors:
         """The intercept, and the covariates."""
         return Predictors("Autoregression", self.columns, True)

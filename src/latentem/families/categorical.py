@@ -134,7 +134,8 @@ class CategoricalColumns(Family[CategoryParameters, CategoryStatistics]):
         with np.errstate(invalid="ignore"):
             codes = np.ascontiguousarray(values.T, np.int32)
         if codes.shape[0] != len(absent) or np.any((values != codes.T) | (codes.T < 0) | (batch.values >= absent)):
-            self.check(batch)
+            self.check(batch)  # what is left are missing entries that nobody has announced
+            codes = np.ascontiguousarray(np.where(batch.observed, batch.values, absent).T, np.int32)
         return codes
 
 

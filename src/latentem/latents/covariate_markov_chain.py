@@ -151,7 +151,10 @@ class CovariateMarkovChain(Latent[CovariateMarkovParameters, CovariateMarkovStat
         begun = _begun(params.initial, log_density, batch)
         probabilities, rows, log_likelihood = smooth_inhomogeneous(steps, begun, batch.group_offsets)
         pairs = np.moveaxis(np.add.reduceat(rows, batch.group_offsets[:-1], axis=2), 2, 0)
-        return CovariatePosterior(probabilities, None, pairs, rows, params.coefficients), log_likelihood
+        posterior = CovariatePosterior(
+            probabilities, pairs=pairs, row_pairs=rows, coefficients=params.coefficients
+        )
+        return posterior, log_likelihood
 
     def decode(
         self, log_density: FloatArray, batch: Batch, params: CovariateMarkovParameters

@@ -134,7 +134,9 @@ class SemiMarkovChain(Latent[SemiMarkovParameters, SemiMarkovStatistics]):
         stays = smooth_stays(
             params.initial, params.transition, self.duration_table(params), log_density, batch.group_offsets
         )
-        posterior = StayPosterior(stays.probabilities, None, stays.pairs, stays.ended, stays.censored)
+        posterior = StayPosterior(
+            stays.probabilities, pairs=stays.pairs, ended=stays.ended, censored=stays.censored
+        )
         return posterior, stays.log_likelihood
 
     def decode(
