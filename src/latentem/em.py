@@ -86,10 +86,15 @@ class RemainingGain:
         return Status.CONVERGED if self.remaining(surely) <= self.tol else None
 
     def is_near(self, iteration: Iteration) -> bool:
-        """Whether the limit may be near (by the last known ratio, if it says anything): plain steps should find out."""
+        """Whether the limit may be near (by the last known ratio, if there is one): plain steps should find out.
+
+        After a ratio of one or more only a gain that drowns in rounding may be the end.
+        """
         if not iteration.gains or len(iteration.gains) > 2:
             return False
         gain, bound = abs(iteration.gains[-1]), max(self.tol, iteration.rounding)
+        if iteration.ratio >= 1:
+            return gain <= iteration.rounding
         return (_tail(gain, iteration.ratio) if iteration.ratio < 1 else gain) <= bound
 
 

@@ -1,4 +1,4 @@
-"""The models that `latentem fit` knows: every estimator that can be made from options alone, by its name."""
+"""The models that `latentem fit` knows: mixtures and hidden Markov models that options alone make, by their names."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def models() -> dict[str, Any]:
     from .. import estimators
 
     classes = [getattr(estimators, name) for name in estimators.__all__ if name not in ABSTRACT]
-    return {kebab(cls.__name__): cls for cls in classes if hasattr(cls, "fit")}
+    return {kebab(cls.__name__): cls for cls in classes if hasattr(cls, "predict")}
 
 
 def kebab(name: str) -> str:
