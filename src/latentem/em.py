@@ -22,6 +22,8 @@ from .result import EMResult, Finding, Iteration, Status, Step
 from .statistics import Expectation, Statistics
 
 T = TypeVar("T", bound=Statistics)
+# A share of the tolerance that gains must fall below where their ratio is not known: it serves up to a ratio of 0.999.
+CAUTIOUS = 1e-3
 HALVINGS = 12
 
 
@@ -88,13 +90,13 @@ class RemainingGain:
     def is_near(self, iteration: Iteration) -> bool:
         """Whether the limit may be near (by the last known ratio, if there is one): plain steps should find out.
 
-        After a ratio of one or more only a gain that drowns in rounding may be the end.
+        A ratio of one or more says nothing, but that the limit was far when it was seen: the gain must be smaller then.
         """
         if not iteration.gains or len(iteration.gains) > 2:
             return False
         gain, bound = abs(iteration.gains[-1]), max(self.tol, iteration.rounding)
         if iteration.ratio >= 1:
-            return gain <= iteration.rounding
+            return gain <= max(CAUTIOUS * self.tol, iteration.rounding)
         return (_tail(gain, iteration.ratio) if iteration.ratio < 1 else gain) <= bound
 
 
