@@ -177,3 +177,16 @@ def test_what_a_source_cannot_give_is_refused() -> None:
     fitted = PoissonMixture(1).fit(source)
     with pytest.raises(DataError, match="feature names should match"):
         fitted.predict(latentem.ArraySource(source.values, names=("b", "a")))
+
+
+@pytest.mark.parametrize(
+    ("column", "told"),
+    [
+        (pd.Series(pd.date_range("2020", periods=60)), "row 0, column 't' holds Timestamp"),
+        (pd.Series([1.0, pd.NA] * 30, dtype=object), "column 't' holds objects"),
+    ],
+)
+def test_a_column_that_is_no_numbers_is_named(column, told):
+    frame = pd.DataFrame({"a": np.random.default_rng(0).normal(size=60), "t": column})
+    with pytest.raises(DataError, match=told):
+        GaussianMixture(2).fit(frame)

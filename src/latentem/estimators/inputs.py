@@ -43,6 +43,10 @@ def read_table(estimator: Any, X: Any, *, reset: bool, missing: bool | None = No
         )
     except ValueError as error:
         raise DataError(_text_place(X) or str(error)) from error
+    except TypeError as error:
+        if told := _text_place(X) or _unlike(X):
+            raise DataError(told) from error
+        raise
     if tags.positive_only:
         refuse_negative(table, estimator)
     if not (tags.allow_nan if missing is None else missing):
@@ -180,6 +184,16 @@ def _text_place(X: Any) -> str | None:
                 "drop the column or encode it as numbers"
             )
     return None
+
+
+def _unlike(X: Any) -> str | None:
+    """Which column of a frame holds objects, as a sentence; None if none does."""
+    if not hasattr(X, "dtypes") or not hasattr(X, "columns"):
+        return None
+    column = next((name for name, kind in zip(X.columns, X.dtypes, strict=True) if str(kind) == "object"), None)
+    if column is None:
+        return None
+    return f"column {column!r} holds objects, some of which are no numbers (pd.NA, None); convert it by astype('Float64')"
 
 
 def _column(X: Any, name: Any, position: int) -> list[Any]:
