@@ -193,7 +193,7 @@ def _unlike(X: Any) -> str | None:
     column = next((name for name, kind in zip(X.columns, X.dtypes, strict=True) if str(kind) == "object"), None)
     if column is None:
         return None
-    return f"column {column!r} holds objects, some of which are no numbers (pd.NA, None); convert it by astype('Float64')"
+    return f"column {column!r} holds objects, some of them no numbers (pd.NA, None); convert it by astype('Float64')"
 
 
 def _column(X: Any, name: Any, position: int) -> list[Any]:
