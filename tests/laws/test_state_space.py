@@ -346,3 +346,10 @@ def test_bic_counts_rows_by_their_weights(walk: np.ndarray) -> None:
     weighted = em.LinearGaussianStateSpace.local_level(max_iter=0, start=start).fit(walk, sample_weight=[2.0])
     copied = em.LinearGaussianStateSpace.local_level(max_iter=0, start=start).fit([walk, walk])
     assert weighted.bic() == pytest.approx(copied.bic(), rel=1e-12)
+
+
+def test_an_impossible_series_gets_no_advice_about_transitions(walk: np.ndarray) -> None:
+    options = {"noise": [0.0], "state_noise": [0.0], "initial": "known", "max_iter": 0}
+    with pytest.raises(em.DataError, match=r"the group of row 0 \(40 rows\) has .* larger variances") as caught:
+        em.LinearGaussianStateSpace.local_level(**options).fit(walk, groups=np.arange(80) % 2)
+    assert "transitions" not in str(caught.value)
