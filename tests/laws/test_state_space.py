@@ -276,6 +276,19 @@ def test_free_variances_start_above_zero(walk: np.ndarray, options: dict[str, An
         em.LinearGaussianStateSpace.local_level(start=start, **options).fit(walk)
 
 
+def test_a_fit_goes_on_from_where_another_ended(walk: np.ndarray) -> None:
+    """Its variance of z₁ has all but vanished, since one series has one z₁."""
+    form = em.LinearGaussianStateSpace.local_linear_trend
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        first = form(initial="free", max_iter=300).fit(walk)
+    names = ("noise", "state_noise", "initial_mean", "initial_covariance")
+    start = {name: getattr(first, f"{name}_") for name in names}
+    start["state_noise"], start["noise"] = np.diag(first.state_noise_), np.diag(first.noise_)
+    again = form(initial="free", max_iter=0, start=start).fit(walk)
+    assert again.log_likelihood_ == pytest.approx(first.log_likelihood_, rel=1e-9)
+
+
 def test_held_variances_of_zero_may_stand_in_a_start(walk: np.ndarray) -> None:
     form = em.LinearGaussianStateSpace.local_linear_trend
     start = {"state_noise": [1.0, 0.0]}

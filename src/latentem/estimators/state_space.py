@@ -467,10 +467,11 @@ def _check_above_zero(name: str, given: Array, free: Array) -> None:
         return
     matrix = np.diag(given) if given.ndim == 1 else given
     block = matrix[np.ix_(free, free)]
-    if not (np.all(np.isfinite(block)) and np.all(np.diagonal(block) > 0) and np.linalg.eigvalsh(block)[0] > 0):
+    is_above = bool(np.all(np.isfinite(block)) and np.all(np.diagonal(block) > 0))
+    if not is_above or np.linalg.eigvalsh(block)[0] < -1e-12 * block.max():
         raise ParameterError(
-            f"start of {name} must be above zero (a positive definite matrix) where it is free, since EM cannot leave "
-            f"a variance of zero; got {given.tolist()}"
+            f"start of {name} must be above zero (a matrix: also without negative eigenvalues) where it is free, since "
+            f"EM cannot leave a variance of zero; got {given.tolist()}"
         )
 
 
