@@ -276,6 +276,12 @@ def test_free_variances_start_above_zero(walk: np.ndarray, options: dict[str, An
         em.LinearGaussianStateSpace.local_level(start=start, **options).fit(walk)
 
 
+def test_a_free_start_has_a_variance(walk: np.ndarray) -> None:
+    with pytest.raises(em.ParameterError, match="initial_covariance must be above zero"):
+        em.LinearGaussianStateSpace.local_level(initial="free", initial_covariance=[[0.0]]).fit(walk)
+    em.LinearGaussianStateSpace.local_level(initial="known", initial_covariance=[[0.0]], max_iter=0).fit(walk)
+
+
 def test_a_fit_goes_on_from_where_another_ended(walk: np.ndarray) -> None:
     """Its variance of z₁ has all but vanished, since one series has one z₁."""
     form = em.LinearGaussianStateSpace.local_linear_trend

@@ -268,7 +268,8 @@ class LinearGaussianStateSpace(BaseEstimator):
         _check_shapes({_field(name): getattr(latent, _field(name)) for name in LATENT}, changes)
         mine = {name: np.asarray(given[name], float) for name in EMISSION if name in given}
         _check_shapes({name: getattr(emission, name) for name in EMISSION}, mine)
-        _check_variances(latent, emission, changes, mine)
+        option = {} if self.initial_covariance is None else {"initial_covariance": latent.initial_covariance}
+        _check_variances(latent, emission, {**option, **changes}, mine)
         return model.conform(ModelParameters(replace(latent, **changes), replace(emission, **mine))).check()
 
     def _rough_latent(self, latent: Any, emission: Any, series: Series) -> Any:
