@@ -270,9 +270,9 @@ class ArraySource(Source):
         if len(self.names) != d:
             raise DataError(f"expected {d} column names, got {len(self.names)}")
         self._layout, self.rows = layout, rows
-        self.weights = None if weights is None else check_weights(weights, n)
-        self.labels = None if labels is None else check_labels(labels, n)
-        self.covariates = None if covariates is None else _check_covariates(covariates, n)
+        self.weights = None if weights is None else check_weights(weights, n, rows)
+        self.labels = None if labels is None else check_labels(labels, n, rows)
+        self.covariates = None if covariates is None else _check_covariates(covariates, n, rows)
         self.offsets = None if lengths is None else _offsets(lengths, n)
         self.chunk_rows = default_chunk_rows(d) if chunk_rows is None else int(chunk_rows)
         if self.chunk_rows < 1:
@@ -323,7 +323,7 @@ class ArraySource(Source):
             )
         missing = False
         for start, stop in self.chunks:
-            missing |= _scan_block(_dense(self.values[start:stop]), start, self.names)
+            missing |= _scan_block(_dense(self.values[start:stop]), start, self.names, self.rows)
         return missing
 
     def _largest(self) -> FloatArray:
@@ -342,14 +342,15 @@ def default_chunk_rows(n_columns: int) -> int:
     return max(SMALLEST_CHUNK, min(LARGEST_CHUNK, CHUNK_PRODUCTS // n_columns**2 // 24 * 24))
 
 
-def check_weights(weights: Any, n: int) -> FloatArray:
-    """Weights as float64, or a `DataError` that names the row at fault."""
+def check_weights(weights: Any, n: int, rows: Array | None = None) -> FloatArray:
+    """Weights as float64, or a `DataError` that names the row at fault, by its number in `rows` if there are such."""
     checked = _aligned("weights", weights, n).astype(float)
     if checked.ndim != 1:
         raise DataError(f"weights must be one-dimensional, got shape {checked.shape}")
     wrong = np.flatnonzero(~(np.isfinite(checked) & (checked >= 0)))
     if len(wrong):
-        raise DataError(f"weights must be finite and not negative; row {wrong[0]} has {checked[wrong[0]]}")
+        row = _called(wrong[0], rows)
+        raise DataError(f"weights must be finite and not negative; row {row} has {checked[wrong[0]]}")
     if not checked.any():
         raise DataError("all weights are zero: there is nothing to fit")
     with np.errstate(over="ignore"):
@@ -393,7 +394,7 @@ def check_squares(total: float, largest: FloatArray, names: Sequence[str]) -> No
         )
 
 
-def _scan_block(block: FloatArray, first_row: int, names: Sequence[str]) -> bool:
+def _scan_block(block: FloatArray, first_row: int, names: Sequence[str], rows: Array | None) -> bool:
     largest = float(np.max(np.abs(block)))
     if largest <= LARGEST_MAGNITUDE:
         return False
@@ -401,10 +402,15 @@ def _scan_block(block: FloatArray, first_row: int, names: Sequence[str]) -> bool
     if len(wrong):
         row, column = wrong[0]
         raise DataError(
-            f"row {first_row + row}, column {names[column]!r}: {block[row, column]} is infinite or so large that its "
-            "square overflows; remove the row or rescale the column"
+            f"row {_called(first_row + row, rows)}, column {names[column]!r}: {block[row, column]} is infinite or so "
+            "large that its square overflows; remove the row or rescale the column"
         )
     return True
+
+
+def _called(row: int, rows: Array | None) -> int:
+    """The number by which messages call a row, where rows were put in another order."""
+    return int(row if rows is None else rows[row])
 
 
 def _is_sparse(values: Any) -> bool:
@@ -430,7 +436,7 @@ def _aligned(name: str, values: Any, n: int) -> Array:
     return array
 
 
-def check_labels(labels: Any, n: int) -> Array:
+def check_labels(labels: Any, n: int, rows: Array | None = None) -> Array:
     """Known states as whole numbers, -1 where unknown, or a `DataError` that names the row at fault."""
     given = _aligned("labels", labels, n)
     if given.ndim != 1:
@@ -438,12 +444,12 @@ def check_labels(labels: Any, n: int) -> Array:
     wrong = np.flatnonzero(~(np.isfinite(given) & (given >= -1) & (given == np.floor(given))))
     if len(wrong):
         raise DataError(
-            f"labels must be states 0, 1, … or -1 where unknown; row {wrong[0]} has {given[wrong[0]]}"
+            f"labels must be states 0, 1, … or -1 where unknown; row {_called(wrong[0], rows)} has {given[wrong[0]]}"
         )
     return given.astype(np.intp)
 
 
-def _check_covariates(covariates: Any, n: int) -> FloatArray:
+def _check_covariates(covariates: Any, n: int, rows: Array | None) -> FloatArray:
     given = _aligned("covariates", covariates, n).astype(float)
     if given.ndim != 2:
         raise DataError(f"covariates must be a table with rows and columns, got shape {given.shape}")
@@ -452,7 +458,7 @@ def _check_covariates(covariates: Any, n: int) -> FloatArray:
         row, column = wrong[0]
         raise DataError(
             f"covariates must be finite and at most {LARGEST_MAGNITUDE:g} in magnitude, since their squares are added; "
-            f"row {row}, column {column} has {given[row, column]}"
+            f"row {_called(row, rows)}, column {column} has {given[row, column]}"
         )
     return given
 

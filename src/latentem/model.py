@@ -474,7 +474,7 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
         impossible = ~np.isfinite(log_likelihood)
         if np.any(impossible):
             if np.any(batch.unit_weights(self.per_group)[impossible] > 0):
-                raise _impossible(log_likelihood, batch, self.per_group)
+                raise _impossible(log_likelihood, batch, self.per_group, self.latent.form)
             posterior, log_likelihood = self._infer(params, batch, impossible)
         weights = None if batch.weights is None else batch.unit_weights(self.family.per_group)
         return replace(posterior, weights=weights), log_likelihood
@@ -525,7 +525,7 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
             return self._e_step(params, batch)
         latent, log_likelihood = found
         if log_likelihood == -np.inf:
-            raise _impossible(np.array([log_likelihood]), batch, per_group=True)
+            raise _impossible(np.array([log_likelihood]), batch, True, self.latent.form)
         return Expectation(
             statistics=ModelStatistics(latent * weight, blocks.statistics()),
             log_likelihood=weight * log_likelihood,
@@ -794,20 +794,29 @@ def _impose(labels: Array, log_density: Density, batch: Batch, per_group: bool) 
     log_density[known[rows], rows] = kept
 
 
-def _impossible(log_likelihood: FloatArray, batch: Batch, per_group: bool) -> LatentemError:
+def _impossible(log_likelihood: FloatArray, batch: Batch, per_group: bool, form: Form) -> LatentemError:
     unit = int(np.flatnonzero(~np.isfinite(log_likelihood))[0])
     row = batch.row_of_unit(unit, per_group)
     if per_group and batch.group_lengths[unit] > 1:
+        hint = "rescale the columns, start from larger variances"
+        if form is Form.TABLE:
+            hint = "allow more transitions (probabilities of 0 stay 0), widen the support"
         return DataError(
-            f"the {batch.group_lengths[unit]} rows from row {row} on have log-likelihood {log_likelihood[unit]} "
-            "together at the current parameters: no states can have produced them one after the other; allow more "
-            "transitions (probabilities of 0 stay 0), widen the support, or leave the rows out"
+            f"{_group_in_words(batch, unit)} log-likelihood {log_likelihood[unit]} together at the current "
+            f"parameters: no states can have produced them one after the other; {hint}, or leave the rows out"
         )
     value = batch.values[batch.group_offsets[unit] if per_group else unit].tolist()
     return DataError(
         f"row {row} ({value}) has log-likelihood {log_likelihood[unit]} at the current parameters: no state can have "
         "produced it; remove the row, widen the support, or add a component for outliers (UniformNoise)"
     )
+
+
+def _group_in_words(batch: Batch, group: int) -> str:
+    row, n = batch.row_of_unit(group, True), int(batch.group_lengths[group])
+    first = int(batch.group_offsets[group])
+    adjacent = batch.rows is None or np.all(np.diff(batch.rows[first : first + n]) == 1)
+    return f"the {n} rows from row {row} on have" if adjacent else f"the group of row {row} ({n} rows) has"
 
 
 def check_source(model: Family[Any, Any] | Model, source: Source) -> None:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+import latentem as em
 from latentem.data import ArraySource, Batch
 from latentem.errors import DataError
 from latentem.families.gaussian import DiagonalGaussian, DiagonalGaussianParameters
@@ -179,3 +180,43 @@ def test_families_that_come_and_go_do_not_share_what_is_remembered():
         rates = PoissonParameters(np.full((1, 2), 0.1 + i))
         assert np.array_equal(Poisson().log_density(batch, rates), Poisson().log_density(Batch(GOOD), rates))
         del params, statistics
+
+
+@pytest.mark.parametrize(
+    ("fit", "bad"),
+    [
+        (lambda X, groups, u: em.GaussianHMM(2).fit(X, groups=groups), np.inf),
+        (lambda X, groups, u: em.CategoricalHMM(2).fit(X, groups=groups), 0.5),
+        (lambda X, groups, u: em.PoissonHMM(2).fit(X, groups=groups), -1.0),
+        (lambda X, groups, u: em.fit(poisson_chain(), X, groups=groups), -1.0),
+        (lambda X, groups, u: em.fit(poisson_chain(), X, groups=groups), np.inf),
+        (lambda X, groups, u: em.LinearGaussianStateSpace.local_level().fit(X, groups=groups), np.inf),
+        (lambda X, groups, u: with_inputs().fit(X, groups=groups, inputs=u), np.nan),
+        (lambda X, groups, u: em.fit(poisson_chain(), X, groups=groups, covariates=u), np.nan),
+    ],
+)
+def test_rows_are_called_as_the_user_numbers_them_however_they_are_grouped(fit, bad):
+    X, u = np.tile([[0.0], [1.0], [1.0], [2.0]], (30, 1)), np.zeros((120, 1))
+    (u if np.isnan(bad) else X)[7, 0] = bad
+    for groups in (np.arange(120) // 40, np.arange(120) % 3, (np.arange(120) % 3)[::-1], np.arange(120) % 2):
+        with pytest.raises(em.DataError, match=r"row 7\b"):
+            fit(X, groups, u)
+
+
+def poisson_chain():
+    return em.LatentVariableModel(MarkovChain(2), Poisson())
+
+
+def with_inputs():
+    return em.LinearGaussianStateSpace.local_level(inputs=[[None]])
+
+
+def test_groups_whose_rows_are_not_adjacent_are_named_by_their_first_row():
+    hmm = em.CategoricalHMM(2, init_params="", params="ste")
+    hmm.startprob_, hmm.transmat_ = np.array([1.0, 0.0]), np.array([[0.0, 1.0], [1.0, 0.0]])
+    hmm.emissionprob_ = np.eye(2)
+    X = np.array([[0], [0], [1], [0], [0], [1]])
+    with pytest.raises(em.DataError, match=r"the group of row 1 \(3 rows\) has log-likelihood -inf .* allow more"):
+        hmm.score(X, groups=[0, 1, 0, 1, 0, 1])
+    with pytest.raises(em.DataError, match=r"the 3 rows from row 3 on have"):
+        hmm.score(X[[0, 2, 4, 1, 3, 5]], groups=[0, 0, 0, 1, 1, 1])

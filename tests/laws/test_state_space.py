@@ -221,3 +221,154 @@ def test_the_picture_has_observations_signal_and_forecast(level: em.LinearGaussi
         draw_forecast(level, walk, column=1)
     with pytest.raises(em.ParameterError, match="times must have"):
         draw_forecast(level, walk, times=[1.0])
+
+
+def test_a_column_that_names_the_groups_is_none_of_the_data(walk: np.ndarray) -> None:
+    keys = np.array(["a", "b"])[np.arange(80) % 2]
+    options = {"max_iter": 3, "acceleration": None}
+    frame = pd.DataFrame({"x": walk, "id": keys})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        named = em.LinearGaussianStateSpace.local_level(**options).fit(frame, groups="id")
+        given = em.LinearGaussianStateSpace.local_level(**options).fit(walk, groups=keys)
+    assert named.n_features_in_ == 1
+    assert named.log_likelihood_ == given.log_likelihood_ == pytest.approx(named.score(frame, groups="id"), rel=1e-12)
+    assert named.bic(frame, groups="id") == pytest.approx(given.bic(), rel=1e-12)
+    for method in ("smooth", "filter"):
+        found, wanted = getattr(named, method)(frame, groups="id"), getattr(given, method)(walk, groups=keys)
+        np.testing.assert_array_equal(found.mean, wanted.mean)
+    np.testing.assert_array_equal(named.residuals(frame, groups="id"), given.residuals(walk, groups=keys))
+    draws = named.simulate(frame, groups="id", random_state=0), given.simulate(walk, groups=keys, random_state=0)
+    np.testing.assert_array_equal(*draws)
+    for found, wanted in zip(named.forecast(2, frame, groups="id"), given.forecast(2), strict=True):
+        np.testing.assert_array_equal(found.mean, wanted.mean)
+    with pytest.raises(em.DataError, match="array without names"):
+        named.smooth(walk, groups="id")
+    with pytest.raises(em.DataError, match="holds text"):
+        named.smooth(frame.assign(other=keys), groups="id")
+
+
+@pytest.mark.parametrize("matrix", [[[1.0, 0.5], [0.0, 1.0]], [[1.0, 2.0], [2.0, 1.0]], [[-1.0, 0.0], [0.0, 1.0]]])
+def test_noise_known_for_each_row_must_be_a_covariance(walk: np.ndarray, matrix: list[list[float]]) -> None:
+    noises = np.tile(np.eye(2), (80, 1, 1))
+    noises[7] = matrix
+    form = em.LinearGaussianStateSpace.local_linear_trend
+    with pytest.raises(em.ParameterError, match=r"covariance matrix in each row.* row 7 has"):
+        form(state_noise=noises).fit(walk)
+    noises[7] = [[1.0, 1.0], [1.0, 1.0]]
+    form(state_noise=noises, max_iter=0).fit(walk)
+
+
+@pytest.mark.parametrize(
+    ("options", "start"),
+    [
+        ({}, {"noise": [-1.0]}),
+        ({}, {"noise": [0.0]}),
+        ({}, {"noise": [np.nan]}),
+        ({"noise": "full"}, {"noise": [[0.0]]}),
+        ({}, {"state_noise": [0.0]}),
+        ({"state_noise": "full"}, {"state_noise": [[0.0]]}),
+        ({"initial": "free"}, {"initial_covariance": [[0.0]]}),
+    ],
+)
+def test_free_variances_start_above_zero(walk: np.ndarray, options: dict[str, Any], start: dict[str, Any]) -> None:
+    with pytest.raises(em.ParameterError, match=f"start of {next(iter(start))} must be above zero"):
+        em.LinearGaussianStateSpace.local_level(start=start, **options).fit(walk)
+
+
+def test_a_free_start_has_a_variance(walk: np.ndarray) -> None:
+    with pytest.raises(em.ParameterError, match="initial_covariance must be above zero"):
+        em.LinearGaussianStateSpace.local_level(initial="free", initial_covariance=[[0.0]]).fit(walk)
+    em.LinearGaussianStateSpace.local_level(initial="known", initial_covariance=[[0.0]], max_iter=0).fit(walk)
+
+
+def test_a_fit_goes_on_from_where_another_ended(walk: np.ndarray) -> None:
+    """Its variance of z₁ has all but vanished, since one series has one z₁."""
+    form = em.LinearGaussianStateSpace.local_linear_trend
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        first = form(initial="free", max_iter=300).fit(walk)
+    names = ("noise", "state_noise", "initial_mean", "initial_covariance")
+    start = {name: getattr(first, f"{name}_") for name in names}
+    start["state_noise"], start["noise"] = np.diag(first.state_noise_), np.diag(first.noise_)
+    again = form(initial="free", max_iter=0, start=start).fit(walk)
+    assert again.log_likelihood_ == pytest.approx(first.log_likelihood_, rel=1e-9)
+
+
+def test_held_variances_of_zero_may_stand_in_a_start(walk: np.ndarray) -> None:
+    form = em.LinearGaussianStateSpace.local_linear_trend
+    start = {"state_noise": [1.0, 0.0]}
+    fitted = form(state_noise=[None, 0.0], start=start, max_iter=0).fit(walk)
+    np.testing.assert_array_equal(fitted.state_noise_, np.diag([1.0, 0.0]))
+
+
+@pytest.mark.parametrize("initial", ["free", "mean"])
+def test_the_start_is_in_the_units_of_the_data(walk: np.ndarray, initial: str) -> None:
+    """x -> a + c x adds n log c to the log-likelihood, at every iteration."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        options = {"initial": initial, "max_iter": 4, "acceleration": None}
+        plain, moved = (em.LinearGaussianStateSpace.local_level(**options).fit(x) for x in (walk, 5e4 + 1e3 * walk))
+    assert plain.log_likelihood_ - moved.log_likelihood_ == pytest.approx(80 * np.log(1e3), rel=1e-9)
+    first = em.LinearGaussianStateSpace.local_level(initial=initial, max_iter=0).fit(np.append(np.nan, walk))
+    assert first.initial_mean_ == pytest.approx(walk[0])
+    given = {"initial_mean": [3.0], "initial_covariance": [[2.0]]}
+    kept = em.LinearGaussianStateSpace.local_level(initial=initial, max_iter=0, **given).fit(walk)
+    assert (kept.initial_mean_, kept.initial_covariance_) == (3.0, 2.0)
+
+
+def test_inputs_to_come_are_known() -> None:
+    rng = np.random.default_rng(3)
+    u = rng.normal(size=60)
+    form = em.LinearGaussianStateSpace.local_level(inputs=[[None]])
+    fitted = form.fit(2 * u + np.cumsum(rng.normal(size=60)) + rng.normal(size=60), inputs=u)
+    np.testing.assert_array_equal(
+        fitted.forecast(3, inputs=[1.0, 2.0, 3.0]).mean, fitted.forecast(3, inputs=[[1.0], [2.0], [3.0]]).mean
+    )
+    with pytest.raises(em.DataError, match="row 1, column 0 has nan"):
+        fitted.forecast(3, inputs=[1.0, np.nan, 2.0])
+    with pytest.raises(em.ParameterError, match="must have shape"):
+        fitted.forecast(3, inputs=[1.0, 2.0])
+
+
+def test_what_is_no_number_of_things_is_refused(level: em.LinearGaussianStateSpace, walk: np.ndarray) -> None:
+    form = em.LinearGaussianStateSpace
+    with pytest.raises(em.ParameterError, match="start takes arrays"):
+        form.local_level(start=[1]).fit(walk)
+    with pytest.raises(em.ParameterError, match="n_states must be a whole number"):
+        form(1.0).fit(walk)
+    with pytest.raises(em.ParameterError, match="are whole"):
+        form.dynamic_factor(3.0, 1)
+    with pytest.raises(em.ParameterError, match="sum of components"):
+        form.structural("level")
+    for number in (0, -1, 2.5):
+        with pytest.raises(em.ParameterError, match="n_draws must be a whole number"):
+            level.simulate(walk, number)
+        with pytest.raises(em.ParameterError, match="n_steps must be a whole number"):
+            level.sample(number)
+
+
+def test_how_series_are_divided_is_said_once(walk: np.ndarray) -> None:
+    form = em.LinearGaussianStateSpace.local_level
+    with pytest.raises(em.ParameterError, match=r"one series \(one column\), but the data have 2 columns"):
+        form().fit(np.column_stack([walk, walk]))
+    with pytest.raises(em.ParameterError, match="list of series says where each ends"):
+        form().fit([walk, walk], lengths=[80, 80])
+    with pytest.raises(em.DataError, match=r"expected \[40, 40\] rows, got \[30, 50\]"):
+        form(inputs=[[None]]).fit([walk[:40], walk[40:]], inputs=[walk[:30], walk[30:]])
+    with pytest.raises(em.DataError, match="one row for each of the 80 rows, got 79"):
+        form(inputs=[[None]]).fit(walk, inputs=walk[:-1])
+
+
+def test_bic_counts_rows_by_their_weights(walk: np.ndarray) -> None:
+    start = {"state_noise": [1.0], "noise": [1.0]}
+    weighted = em.LinearGaussianStateSpace.local_level(max_iter=0, start=start).fit(walk, sample_weight=[2.0])
+    copied = em.LinearGaussianStateSpace.local_level(max_iter=0, start=start).fit([walk, walk])
+    assert weighted.bic() == pytest.approx(copied.bic(), rel=1e-12)
+
+
+def test_an_impossible_series_gets_no_advice_about_transitions(walk: np.ndarray) -> None:
+    options = {"noise": [0.0], "state_noise": [0.0], "initial": "known", "max_iter": 0}
+    with pytest.raises(em.DataError, match=r"the group of row 0 \(40 rows\) has .* larger variances") as caught:
+        em.LinearGaussianStateSpace.local_level(**options).fit(walk, groups=np.arange(80) % 2)
+    assert "transitions" not in str(caught.value)

@@ -64,7 +64,8 @@ class LinearGaussianStateSpace(BaseEstimator):
     initial : {"free", "mean", "known", "stationary", "diffuse"}, or q of the last three
         What z₁ is, see `NormalChain`.
     initial_mean, initial_covariance : (q,), (q, q), optional
-        m and V of z₁, or where their estimation starts.
+        m and V of z₁, or where their estimation starts; unless given, what the first rows and the spread of the data
+        tell where the loadings are given, else 0 and I.
     start : mapping, optional
         Where the fit starts: arrays by the names above, in place of rough ones.
     tol, max_iter, acceleration, executor
@@ -126,6 +127,11 @@ class LinearGaussianStateSpace(BaseEstimator):
         """One series as the sum of components and noise: `structural(local_level(), seasonal(12))`."""
         if not components:
             raise ParameterError("a structural model is the sum of components; give at least one")
+        wrong = [component for component in components if not isinstance(component, structural.Component)]
+        if wrong:
+            raise ParameterError(
+                f"a structural model is the sum of components, such as structural.local_level(); got {wrong[0]!r}"
+            )
         total = reduce(add, components)
         form = {
             "transition": total.transition,
@@ -157,6 +163,9 @@ class LinearGaussianStateSpace(BaseEstimator):
 
         The factors' noise is held at I and the loadings above the diagonal at 0, so that rotations change the model.
         """
+        for number in (n_series, n_factors):
+            if not isinstance(number, int | np.integer):
+                raise ParameterError(f"numbers of series and factors are whole, got {number!r}")
         if not 1 <= n_factors <= n_series:
             raise ParameterError(f"expected from 1 to {n_series} factors of {n_series} series, got {n_factors}")
         loadings = [[0.0 if k > j else None for k in range(n_factors)] for j in range(n_series)]
@@ -178,7 +187,7 @@ class LinearGaussianStateSpace(BaseEstimator):
         lengths : sequence of int, optional
             Rows of each series; all are one series unless given.
         groups : (n,) or name of a column, optional
-            Equal for the rows of a series, instead of `lengths`.
+            Equal for the rows of a series, instead of `lengths`; a column so named is none of the data.
         sample_weight : (G,), optional
             One weight for each series.
         inputs : (n, m), optional
@@ -208,12 +217,14 @@ class LinearGaussianStateSpace(BaseEstimator):
         return self
 
     def _model(self, series: Series) -> LatentVariableModel:
+        _check_count("n_states", self.n_states)
         q, p = self.n_states, series.source.n_columns
         m = 0 if series.source.covariates is None else series.source.covariates.shape[1]
         if m == 0 and (self.inputs is not None or self.state_inputs is not None):
             raise DataError("the model has inputs, but none came with the data")
         if m and self.inputs is None and self.state_inputs is None:
             raise DataError("inputs came with the data, but the model has none: give inputs or state_inputs")
+        self._check_columns(p)
         chain = NormalChain(
             q,
             transition=self.transition,
@@ -231,6 +242,13 @@ class LinearGaussianStateSpace(BaseEstimator):
         )
         return LatentVariableModel(chain, family)
 
+    def _check_columns(self, p: int) -> None:
+        """Loadings that are given say how many series there are."""
+        given = None if self.loadings is None else np.shape(np.array(getattr(self.loadings, "array", self.loadings)))
+        if given and given[0] != p:
+            series = "one series (one column)" if given[0] == 1 else f"{given[0]} series (columns)"
+            raise ParameterError(f"the loadings have shape {given}, for {series}, but the data have {p} columns")
+
     def _start(self, model: LatentVariableModel, series: Series) -> ModelParameters:
         """Rough parameters in the units of the data, and the user's arrays in their place."""
         (batch, *_) = series.source
@@ -239,19 +257,31 @@ class LinearGaussianStateSpace(BaseEstimator):
         latent = model.latent.start()
         spread = _variances(series)
         if self.loadings is not None:
-            latent = replace(latent, noise=_rough_noise(latent.noise, emission.loadings, spread))
+            latent = self._rough_latent(latent, emission, series)
             emission = replace(emission, noise=0.5 * np.diag(spread) if emission.noise.ndim == 2 else 0.5 * spread)
         elif self.transition is None:
             latent = replace(latent, transition=0.5 * np.eye(self.n_states))
-        given = dict(self.start or {})
-        unknown = set(given) - {*LATENT, *EMISSION}
-        if unknown or not isinstance(self.start, Mapping | None):
+        given = dict(self.start) if isinstance(self.start, Mapping) else {}
+        if set(given) - {*LATENT, *EMISSION} or not isinstance(self.start, Mapping | None):
             raise ParameterError(f"start takes arrays by the names {', '.join(LATENT + EMISSION)}, got {self.start!r}")
         changes = {_field(name): np.asarray(given[name], float) for name in LATENT if name in given}
         _check_shapes({_field(name): getattr(latent, _field(name)) for name in LATENT}, changes)
         mine = {name: np.asarray(given[name], float) for name in EMISSION if name in given}
         _check_shapes({name: getattr(emission, name) for name in EMISSION}, mine)
+        option = {} if self.initial_covariance is None else {"initial_covariance": latent.initial_covariance}
+        _check_variances(latent, emission, {**option, **changes}, mine)
         return model.conform(ModelParameters(replace(latent, **changes), replace(emission, **mine))).check()
+
+    def _rough_latent(self, latent: Any, emission: Any, series: Series) -> Any:
+        """Noise of the states, and of z₁ what is not given, in the units of the data."""
+        shown = _shown(emission.loadings, _variances(series))
+        noise = 0.1 * shown
+        latent = replace(latent, noise=np.diag(noise) if latent.noise.ndim == 2 else noise)
+        if self.initial not in ("free", "mean"):
+            return latent
+        if self.initial_mean is None:
+            latent = replace(latent, initial_mean=_rough_mean(emission, series))
+        return replace(latent, initial_covariance=np.diag(shown)) if self.initial_covariance is None else latent
 
     def _store(self, result: EMResult, series: Series) -> None:
         latent, emission = result.parameters.latent, result.parameters.emission
@@ -294,6 +324,7 @@ class LinearGaussianStateSpace(BaseEstimator):
         random_state: Any = None,
     ) -> FloatArray:
         """Draws (n_draws, n, q) of all states given all rows: the simulation smoother."""
+        _check_count("n_draws", n_draws)
         model, params, series = self._asked(X, lengths, groups, inputs)
         draws = asked.simulate_states(model, params, series.source, n_draws, as_generator(random_state))
         return np.stack([series.in_order(draw) for draw in draws])
@@ -304,7 +335,15 @@ class LinearGaussianStateSpace(BaseEstimator):
         return series.in_order(asked.residuals(model, params, series.source))
 
     def forecast(
-        self, steps: int, X: Any = None, *, inputs: Any = None, past_inputs: Any = None, level: float = 0.95
+        self,
+        steps: int,
+        X: Any = None,
+        lengths: Any = None,
+        *,
+        groups: Any = None,
+        inputs: Any = None,
+        past_inputs: Any = None,
+        level: float = 0.95,
     ) -> Any:
         """The steps after a series.
 
@@ -314,6 +353,8 @@ class LinearGaussianStateSpace(BaseEstimator):
             h.
         X : (n, p), optional
             The series; that of the fit unless given, or those (a list of forecasts then).
+        lengths, groups
+            Of X, as for `fit`.
         inputs : (h, m), optional
             Covariates of the steps to come, where the model has inputs; `past_inputs` are those of X.
         level : float
@@ -327,7 +368,7 @@ class LinearGaussianStateSpace(BaseEstimator):
         means, covariances = self._last
         model, params = self.result_.model, self.result_.parameters
         if X is not None:
-            model, params, series = self._asked(X, None, None, past_inputs)
+            model, params, series = self._asked(X, lengths, groups, past_inputs)
             means, covariances = asked.last_states(asked.filter_states(model, params, series.source), series.lengths)
         found = [
             asked.forecast(model, params, m, V, steps, inputs, level) for m, V in zip(means, covariances, strict=True)
@@ -337,6 +378,7 @@ class LinearGaussianStateSpace(BaseEstimator):
     def sample(self, n_steps: int, random_state: Any = None) -> tuple[FloatArray, FloatArray]:
         """One series of the model: observations (n, p) and states (n, q); along diffuse directions it begins at 0."""
         check_is_fitted(self)
+        _check_count("n_steps", n_steps)
         model, params, rng = self.result_.model, self.result_.parameters, as_generator(random_state)
         z = model.latent.sample(params.latent, np.array([n_steps]), rng)
         return model.family.sample(params.emission, z, rng), z
@@ -358,7 +400,7 @@ class LinearGaussianStateSpace(BaseEstimator):
         return -2 * log_likelihood + 2 * self.n_parameters_
 
     def bic(self, X: Any = None, lengths: Any = None, *, groups: Any = None, inputs: Any = None) -> float:
-        """-2 ℓ + p log n with n the rows in which something is observed."""
+        """-2 ℓ + p log n with n the rows in which something is observed, by the weights of the fit."""
         log_likelihood, n = self._measured(X, lengths, groups, inputs)
         return -2 * log_likelihood + self.n_parameters_ * log(n)
 
@@ -368,7 +410,7 @@ class LinearGaussianStateSpace(BaseEstimator):
         check_is_fitted(self)
         return self.result_.n_parameters + asked.chain_of(self.result_.model).initial.count("diffuse")
 
-    def _measured(self, X: Any, lengths: Any, groups: Any, inputs: Any) -> tuple[float, int]:
+    def _measured(self, X: Any, lengths: Any, groups: Any, inputs: Any) -> tuple[float, float]:
         check_is_fitted(self)
         if X is None:
             return self.log_likelihood_, self._n_observed
@@ -390,6 +432,11 @@ def _in_order(record: Any, series: Series) -> Any:
     return type(record)(*(series.in_order(getattr(record, name)) for name in record.__dataclass_fields__))
 
 
+def _check_count(name: str, number: Any) -> None:
+    if not isinstance(number, int | np.integer) or number < 1:
+        raise ParameterError(f"{name} must be a whole number of at least 1, got {number!r}")
+
+
 def _field(name: str) -> str:
     return {"state_noise": "noise", "state_inputs": "inputs"}.get(name, name)
 
@@ -401,12 +448,53 @@ def _check_shapes(current: Mapping[str, Array], given: Mapping[str, Array]) -> N
             raise ParameterError(f"start of {name} must have shape {wanted}, got {value.shape}")
 
 
-def _rough_noise(noise: FloatArray, loadings: FloatArray, spread: FloatArray) -> FloatArray:
-    """Variances of states in the units of the data: a tenth of what the state shows, less where it shows nothing."""
+def _check_variances(latent: Any, emission: Any, chain: Mapping[str, Array], rows: Mapping[str, Array]) -> None:
+    """Free variances start above zero: the M-step gives back a variance of zero as it came."""
+    q = len(latent.shift)
+    groups = latent.groups
+    if "noise" in chain:
+        free = groups.moving if groups.noise is None else np.flatnonzero(groups.noise >= 0)
+        _check_above_zero("state_noise", chain["noise"], free)
+    if "initial_covariance" in chain and groups.initial:
+        _check_above_zero("initial_covariance", chain["initial_covariance"], np.arange(q))
+    if "noise" in rows:
+        held = emission.groups.noise
+        free = np.arange(len(emission.offset)) if held is None else np.flatnonzero(held >= 0)
+        _check_above_zero("noise", rows["noise"], free)
+
+
+def _check_above_zero(name: str, given: Array, free: Array) -> None:
+    if not len(free):
+        return
+    matrix = np.diag(given) if given.ndim == 1 else given
+    block = matrix[np.ix_(free, free)]
+    is_above = bool(np.all(np.isfinite(block)) and np.all(np.diagonal(block) > 0))
+    if not is_above or np.linalg.eigvalsh(block)[0] < -1e-12 * block.max():
+        raise ParameterError(
+            f"start of {name} must be above zero (a matrix: also without negative eigenvalues) where it is free, since "
+            f"EM cannot leave a variance of zero; got {given.tolist()}"
+        )
+
+
+def _shown(loadings: FloatArray, spread: FloatArray) -> FloatArray:
+    """Variances of states in the units of the data: what the state shows; little where it shows nothing."""
     size = np.abs(loadings)
     shown = np.divide(spread[:, None], size**2, out=np.full(loadings.shape, np.inf), where=size > 0).min(axis=0)
-    variances = np.where(np.isfinite(shown), 0.1 * shown, 1e-3 * spread.mean())
-    return np.diag(variances) if noise.ndim == 2 else variances
+    return np.where(np.isfinite(shown), shown, 1e-2 * spread.mean())
+
+
+def _rough_mean(emission: Any, series: Series) -> FloatArray:
+    """The states (q,) that give the first observed row of each series at best, by least squares; their mean."""
+    found = []
+    for rows in asked.group_slices(series.lengths):
+        values = series.source.values[rows]
+        seen = ~np.isnan(values)
+        if seen.any():
+            first = int(np.argmax(seen.any(axis=1)))
+            at = seen[first]
+            left = (values[first] - emission.offset)[at]
+            found.append(np.linalg.lstsq(emission.loadings[at], left, rcond=None)[0])
+    return np.mean(found, axis=0) if found else np.zeros(emission.loadings.shape[1])
 
 
 def _variances(series: Series) -> FloatArray:

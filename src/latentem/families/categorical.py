@@ -79,9 +79,9 @@ class CategoricalColumns(Family[CategoryParameters, CategoryStatistics]):
         if len(unseen):
             row, column = unseen[0]
             raise DataError(
-                f"row {batch.first_row + row}, column {column} holds {batch.values[row, column]:g}, a category never "
-                f"seen: the column has categories 0 to {self.n_categories[column] - 1}; mark the entry missing (NaN) "
-                "or fit with data (or n_categories) that include it"
+                f"row {batch.row_of_unit(int(row), False)}, column {column} holds {batch.values[row, column]:g}, a "
+                f"category never seen: the column has categories 0 to {self.n_categories[column] - 1}; mark the entry "
+                "missing (NaN) or fit with data (or n_categories) that include it"
             )
 
     def start(self, batch: Batch, n_components: int) -> CategoryParameters:

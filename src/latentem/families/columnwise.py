@@ -234,7 +234,8 @@ def check_support(batch: Batch, invalid: Any, expected: str) -> None:
         wrong = np.argwhere(invalid(batch.values) & batch.observed)
     if len(wrong):
         row, column = wrong[0]
-        raise DataError(f"{expected}; row {batch.first_row + row}, column {column} holds {batch.values[row, column]:g}")
+        number = batch.row_of_unit(int(row), False)
+        raise DataError(f"{expected}; row {number}, column {column} holds {batch.values[row, column]:g}")
 
 
 def keep_where_empty(updated: P, current: P, filled: Array) -> P:

@@ -80,8 +80,8 @@ class Multinomial(Family[MultinomialParameters, MultinomialStatistics]):
         if len(partial):
             row, column = partial[0]
             raise DataError(
-                f"row {batch.first_row + row}, column {column} is missing, and with it the row's number of trials: "
-                "fill in the count, leave the row out, or use Poisson columns, which take missing entries"
+                f"row {batch.row_of_unit(int(row), False)}, column {column} is missing, and with it the row's number "
+                "of trials: fill in the count, leave the row out, or use Poisson columns, which take missing entries"
             )
 
     def start(self, batch: Batch, n_components: int) -> MultinomialParameters:

@@ -81,15 +81,15 @@ class VonMisesFisher(Family[VonMisesFisherParameters, VonMisesFisherStatistics])
         if len(partly):
             column = int(np.flatnonzero(~seen[partly[0]])[0])
             raise DataError(
-                f"row {batch.first_row + partly[0]}, column {column} is missing: a direction with some coordinates "
-                "missing has no known length; remove the row or set all of its coordinates missing"
+                f"row {batch.row_of_unit(int(partly[0]), False)}, column {column} is missing: a direction with some "
+                "coordinates missing has no known length; remove the row or set all of its coordinates missing"
             )
         with np.errstate(over="ignore"):
             lengths = np.sqrt(np.sum(batch.values**2, axis=1))
         wrong = np.flatnonzero(~(np.abs(lengths - 1) <= UNIT_TOLERANCE) & seen.all(axis=1))
         if len(wrong):
             raise DataError(
-                f"VonMisesFisher takes unit vectors; row {batch.first_row + wrong[0]}, columns 0 to "
+                f"VonMisesFisher takes unit vectors; row {batch.row_of_unit(int(wrong[0]), False)}, columns 0 to "
                 f"{batch.n_columns - 1} have length {lengths[wrong[0]]:g}; divide each row by its length"
             )
 

@@ -31,6 +31,8 @@ class KnownSeries:
             raise ParameterError(f"{name} with one matrix for each row must hold numbers only") from error
         if array.shape[1:] != (q, q) or not np.all(np.isfinite(array)):
             raise ParameterError(f"{name} must be finite, of shape (rows, {q}, {q}), got {array.shape}")
+        if name == "noise":
+            _check_covariances(array)
         return cls(name, array)
 
     def of_rows(self, rows: Array) -> FloatArray:
@@ -86,6 +88,18 @@ def _check_matrix(pattern: Pattern) -> None:
     held = np.where(block, np.eye(len(values)), values)
     if not np.allclose(held, held.T) or np.linalg.eigvalsh(held)[0] < -1e-10 * np.abs(held).max():
         raise ParameterError("noise must be a covariance matrix: symmetric, without negative eigenvalues")
+
+
+def _check_covariances(matrices: FloatArray) -> None:
+    """One covariance matrix for each row."""
+    size = np.abs(matrices).max(axis=(1, 2), initial=0.0)
+    uneven = np.abs(matrices - np.swapaxes(matrices, 1, 2)).max(axis=(1, 2), initial=0.0)
+    wrong = np.flatnonzero((uneven > 1e-8 * size) | (np.linalg.eigvalsh(matrices)[:, 0] < -1e-10 * size))
+    if len(wrong):
+        raise ParameterError(
+            "noise must be a covariance matrix in each row: symmetric, without negative eigenvalues; row "
+            f"{wrong[0]} has {matrices[wrong[0]].tolist()}"
+        )
 
 
 def initial_option(initial: Any, q: int) -> tuple[str, ...]:

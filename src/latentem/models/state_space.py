@@ -12,7 +12,7 @@ from scipy.special import ndtri
 from .._typing import Array, FloatArray
 from ..data import Batch, Source
 from ..densities import LinearGaussianDensity
-from ..errors import ParameterError
+from ..errors import DataError, ParameterError
 from ..kernels.kalman import Path
 from ..latents.chain_start import root_of
 from ..latents.normal_chain import ChainPosterior, NormalChain
@@ -110,8 +110,13 @@ def forecast(
 
     Parameters
     ----------
-    inputs : (h, m), optional
+    inputs : (h, m), or (h,) where m is 1, optional
         Covariates of the steps to come, where the model has inputs.
+
+    Raises
+    ------
+    DataError
+        Covariates that are missing or infinite.
     """
     if not 0 < level < 1:
         raise ParameterError(f"level must lie between 0 and 1, got {level!r}")
@@ -120,9 +125,7 @@ def forecast(
     chain, latent, emission = chain_of(model), params.latent, params.emission
     if chain.is_series:
         raise ParameterError("matrices that are known for each row say nothing of the rows to come")
-    u = np.zeros((steps, 0)) if inputs is None else np.asarray(inputs, float)
-    if u.shape != (steps, latent.inputs.shape[1]):
-        raise ParameterError(f"inputs must have shape {(steps, latent.inputs.shape[1])}, got {u.shape}")
+    u = _future_inputs(inputs, steps, latent.inputs.shape[1])
     states = []
     for row in u:
         mean = latent.transition @ mean + latent.shift + latent.inputs @ row
@@ -135,6 +138,21 @@ def forecast(
     F = emission.loadings @ V @ emission.loadings.T + R
     half = ndtri(0.5 + 0.5 * level) * np.sqrt(np.einsum("tii->ti", F))
     return Forecast(x, F, x - half, x + half, z, V, float(level))
+
+
+def _future_inputs(inputs: Any, steps: int, n_inputs: int) -> FloatArray:
+    """Covariates (h, m) of the steps to come, all known; (h,) where there is one."""
+    u = np.zeros((steps, 0)) if inputs is None else np.asarray(inputs, float)
+    u = u[:, None] if u.ndim == 1 and n_inputs == 1 else u
+    if u.shape != (steps, n_inputs):
+        raise ParameterError(f"inputs must have shape {(steps, n_inputs)}, got {u.shape}")
+    wrong = np.argwhere(~np.isfinite(u))
+    if len(wrong):
+        row, column = wrong[0]
+        raise DataError(
+            f"inputs of the steps to come must be known and finite; row {row}, column {column} has {u[row, column]}"
+        )
+    return u
 
 
 def simulate_states(
