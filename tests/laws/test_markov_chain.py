@@ -181,3 +181,39 @@ def test_models_with_patterns_are_saved_and_read(tmp_path):
     assert back.model == model
     assert back.parameters.latent.n_free == result.parameters.latent.n_free == 3
     assert np.array_equal(back.parameters.latent.transition, result.parameters.latent.transition)
+
+
+STATIONARY_PATTERNS = {
+    "free": {},
+    "banded": {"fixed": banded(5, 2)},
+    "held": {"fixed": np.where(np.eye(5) > 0, 0.3, NAN)},
+    "tied": {"tied": np.eye(5)},
+    "same rows": {"tied": np.tile(np.arange(5), (5, 1))},
+}
+
+
+@pytest.mark.parametrize("name", STATIONARY_PATTERNS)
+def test_the_hessian_of_a_stationary_chain_is_the_slope_of_its_gradient(name):
+    chain, statistics = MarkovChain(5, stationary=True, **STATIONARY_PATTERNS[name]), counts(5)
+    rng = np.random.default_rng(4)
+    params = chain.conform(MarkovChainParameters(np.full(5, 0.2), rng.dirichlet(np.ones(5), 5)))
+    vector = params.flatten()
+    value, slope, hessian = chain._derivatives(statistics, params)
+    assert value == chain.expected_log_density(statistics, params)
+    np.testing.assert_allclose(slope, chain.score(statistics, params), rtol=1e-13)
+    for i, row in enumerate(hessian):
+        step = 1e-5 * np.eye(len(vector))[i]
+        up, down = (chain.score(statistics, params.unflatten(vector + by)) for by in (step, -step))
+        np.testing.assert_allclose(row, (up - down) / 2e-5, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("k", [2, 8, 21])
+def test_the_m_step_of_a_stationary_chain_takes_few_evaluations(k, monkeypatch):
+    """By Newton's steps, and for many states by limited memory: the score vanishes at the end."""
+    chain, statistics, seen = MarkovChain(k, stationary=True), counts(k), []
+    q = MarkovChain.expected_log_density
+    monkeypatch.setattr(MarkovChain, "expected_log_density", lambda *given: seen.append(0) or q(*given))
+    updated = chain.maximize(statistics, chain.start())
+    assert q(chain, statistics, updated) > q(chain, statistics, chain.start())
+    np.testing.assert_allclose(chain.score(statistics, updated), 0, atol=1e-9 if k < 21 else 1e-3)
+    assert len(seen) < 200

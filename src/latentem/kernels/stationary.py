@@ -27,9 +27,37 @@ def stationary_slopes(transition: FloatArray, stationary: FloatArray, weights: F
 
     Schweitzer (1968).
     """
-    share = np.where(weights > 0, weights / np.where(stationary > 0, stationary, 1.0), 0.0)
+    share = _per_probability(weights, stationary)
     fundamental = np.eye(len(stationary)) - transition + stationary
     return np.asarray(stationary[:, None] * np.linalg.solve(fundamental, share))
+
+
+def stationary_curvature(
+    transition: FloatArray, stationary: FloatArray, weights: FloatArray, group: Array, n_groups: int
+) -> FloatArray:
+    """∂² Σₖ wₖ log δₖ along ∂log A for groups of entries, by those changes of A that keep its rows' sums, (G, G).
+
+    With Z as for `stationary_slopes`, u = Z w/δ and dδ = δ dA Z it is the form -Σ w dδ dδ'/δ² + dδ dA' u + dδ' dA u;
+    what the second derivative of A adds is the slopes' part.
+
+    Parameters
+    ----------
+    group : (K, K) int
+        The group that an entry belongs to, -1 where it is held.
+    """
+    share = _per_probability(weights, stationary)
+    fundamental = np.linalg.inv(np.eye(len(stationary)) - transition + stationary)
+    onward = fundamental @ share
+    j, k = np.nonzero(group >= 0)
+    moved, gained = np.zeros((2, n_groups, len(stationary)))
+    np.add.at(moved, group[j, k], (stationary[j] * transition[j, k])[:, None] * fundamental[k])
+    np.add.at(gained, (group[j, k], j), transition[j, k] * onward[k])
+    mixed = moved @ gained.T
+    return np.asarray(mixed + mixed.T - (moved * _per_probability(share, stationary)) @ moved.T)
+
+
+def _per_probability(weights: FloatArray, stationary: FloatArray) -> FloatArray:
+    return np.where(weights > 0, weights / np.where(stationary > 0, stationary, 1.0), 0.0)
 
 
 def _recurrent(transition: FloatArray) -> Array:
