@@ -24,8 +24,9 @@ from ..parameters import Parameters, Simplex, parameter
 from ..statistics import Statistics
 from .patterns import Pattern, Table, as_table, pattern_of
 
-# A stationary chain's M-step is Newton's up to so many free transition probabilities.
-_MOST_FOR_NEWTON = 250
+# A stationary chain's M-step is Newton's up to so many free transition probabilities.  Only a probability that goes to
+# zero takes more than so many steps, and goes on at the next M-step.
+_MOST_FOR_NEWTON, _MOST_NEWTON = 250, 20
 _MOST_CLIMBING = 200
 
 
@@ -247,7 +248,9 @@ class MarkovChain(Latent[MarkovChainParameters, MarkovChainStatistics]):
         if len(start) > _MOST_FOR_NEWTON:
             vector = self._climb(statistics, begin, start)
         else:
-            vector = maximize_twice_differentiable(lambda x: self._derivatives(statistics, begin.unflatten(x)), start)
+            vector = maximize_twice_differentiable(
+                lambda x: self._derivatives(statistics, begin.unflatten(x)), start, _MOST_NEWTON
+            )
         return max((params, begin, begin.unflatten(vector)), key=q)
 
     def _derivatives(
