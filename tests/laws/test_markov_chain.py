@@ -137,6 +137,16 @@ def test_the_stationary_distribution_of_a_chain_that_hardly_moves_keeps_its_digi
     np.testing.assert_allclose(stationary, [0.75, 0.25], rtol=1e-14)
 
 
+def test_transitions_too_rare_for_ratios_have_a_stationary_distribution():
+    np.testing.assert_allclose(stationary_distribution(np.array([[0.5, 0.5], [1e-310, 1.0]])), [2e-310, 1], rtol=1e-12)
+    up, down = np.full(39, 1e-12), np.full(39, 1e-3)
+    climb = np.diag(up, 1) + np.diag(down, -1)
+    climb += np.diag(1 - climb.sum(axis=1))
+    expected = 1e-9 ** np.arange(40)  # to 1e-351, which is zero
+    for table, found in ((climb, expected), (climb[::-1, ::-1], expected[::-1])):
+        np.testing.assert_allclose(stationary_distribution(table), found / found.sum(), rtol=1e-10, atol=1e-307)
+
+
 def test_fits_with_a_stationary_start_are_the_maximum_of_their_likelihood():
     """Many short sequences, where the start says much: no optimizer climbs from where EM ends."""
     rng = np.random.default_rng(2)

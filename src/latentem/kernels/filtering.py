@@ -90,12 +90,12 @@ def log_filtered(
             if not np.isfinite(peak):
                 break
             joint = ahead + (log_density[:, t] - peak)  # so that a huge density takes no digits from the states
-            joint, highest = joint - joint.max(), joint.max()
-            total = _log_sum(joint)
-            if not np.isfinite(total):
+            highest = joint.max()
+            if not np.isfinite(highest):
                 break
+            total = _log_sum(joint - highest)
             increments[t] = peak + (highest + total)
-            current[:, t] = joint - total
+            current[:, t] = joint - highest - total
             ahead = _log_sum(current[:, t, None] + log_transition)
     return predicted, current, increments
 

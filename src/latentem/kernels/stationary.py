@@ -7,6 +7,9 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..errors import ParameterError
 
+# A product of K transition probabilities, or ratios to them, is surely a number while none is below its K-th root.
+SMALLEST_PRODUCT = 1e-200
+
 
 def stationary_distribution(transition: FloatArray) -> FloatArray:
     """δ with δ A = δ, by state reduction without subtractions (Grassmann, Taksar and Heyman 1985), shape (K,).
@@ -18,7 +21,9 @@ def stationary_distribution(transition: FloatArray) -> FloatArray:
     """
     states = np.flatnonzero(_recurrent(transition))
     result = np.zeros(len(transition))
-    result[states] = _reduced(np.array(transition[np.ix_(states, states)], float))
+    matrix = np.array(transition[np.ix_(states, states)], float)
+    rare = matrix[matrix > 0].min(initial=1.0) < SMALLEST_PRODUCT ** (1 / len(matrix))
+    result[states] = _reduced_in_logarithms(matrix) if rare else _reduced(matrix)
     return result
 
 
@@ -86,3 +91,17 @@ def _reduced(matrix: FloatArray) -> FloatArray:
     for state in range(1, size):
         odds[state] = odds[:state] @ matrix[:state, state]
     return odds / odds.sum()
+
+
+def _reduced_in_logarithms(matrix: FloatArray) -> FloatArray:
+    """The same where products of rare transitions, or ratios to them, could not be represented."""
+    with np.errstate(divide="ignore"):
+        logs = np.log(matrix)
+    size = len(logs)
+    for last in range(size - 1, 0, -1):
+        logs[:last, last] -= np.logaddexp.reduce(logs[last, :last])
+        logs[:last, :last] = np.logaddexp(logs[:last, :last], logs[:last, last, None] + logs[last, :last])
+    odds = np.zeros(size)
+    for state in range(1, size):
+        odds[state] = np.logaddexp.reduce(odds[:state] + logs[:state, state])
+    return np.asarray(np.exp(odds - np.logaddexp.reduce(odds)))
