@@ -227,3 +227,19 @@ def test_the_m_step_of_a_stationary_chain_takes_few_evaluations(k, monkeypatch):
     assert q(chain, statistics, updated) > q(chain, statistics, chain.start())
     np.testing.assert_allclose(chain.score(statistics, updated), 0, atol=1e-9 if k < 21 else 1e-3)
     assert len(seen) < 200
+
+
+@pytest.mark.parametrize("k", [3, 8, 18])
+def test_the_m_step_of_a_stationary_chain_never_falls_however_bare_the_counts(k):
+    """Transitions that were not seen, and rows that were not: what is best lies at the edge."""
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        seen = rng.random((k, k)) < 0.3
+        statistics = MarkovChainStatistics(5 * rng.dirichlet(np.ones(k)), 100.0 * seen * rng.random((k, k)))
+        chain = MarkovChain(k, stationary=True)
+        params = chain.conform(MarkovChainParameters(np.full(k, 1 / k), rng.dirichlet(np.full(k, 0.3), k)))
+        updated = chain.maximize(statistics, params)
+        q = chain.expected_log_density(statistics, params), chain.expected_log_density(statistics, updated)
+        assert np.isfinite(q[1])
+        assert q[1] >= q[0]
+        np.testing.assert_allclose(updated.initial @ updated.transition, updated.initial, rtol=1e-9, atol=1e-14)

@@ -274,11 +274,17 @@ class MarkovChain(Latent[MarkovChainParameters, MarkovChainStatistics]):
         """By limited memory, where the Hessian would be large."""
 
         def loss(vector: FloatArray) -> tuple[float, FloatArray]:
-            params = begin.unflatten(vector)
-            return -self.expected_log_density(statistics, params), -self.score(statistics, params)
+            try:
+                params = begin.unflatten(vector)
+                value, slope = self.expected_log_density(statistics, params), self.score(statistics, params)
+            except ValueError:  # where it falls into parts
+                return np.inf, np.zeros_like(vector)
+            return -value, -slope
 
         options = {"maxiter": _MOST_CLIMBING, "ftol": 1e-14, "gtol": 1e-9, "maxls": 40}
-        return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x)
+        with np.errstate(all="ignore"):
+            found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
+        return np.asarray(found.x) if np.isfinite(found.fun) else start
 
 
 def _cumulative(probabilities: FloatArray) -> list[float]:
