@@ -226,3 +226,26 @@ def test_rows_without_any_observation_pass_on_what_is_known(either: str) -> None
     assert log_likelihood[0] == pytest.approx(np.logaddexp.reduce(logs), rel=1e-13)
     share = np.exp(logs - np.logaddexp.reduce(logs))
     np.testing.assert_allclose(posterior[1], [share[paths[:, t] == 1].sum() for t in range(9)], rtol=1e-12)
+
+
+def far_off(seed: int) -> Problem:
+    """Densities that are alike but for little, and so far off that the log-likelihood rounds to whole numbers."""
+    rng = np.random.default_rng(seed)
+    near = 40 * rng.normal(size=(3, 60))
+    near[1, 30], near[2, 40] = -2000.0, -3000.0
+    transition = np.array([[0.5, 0.3, 0.2], [0.0, 0.7, 0.3], [0.0, 0.0, 1.0]])
+    return np.array([0.6, 0.4, 0.0]), transition, near, np.array([0, 60])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_however_far_off_rows_are_posteriors_add_to_one(either: str, seed: int) -> None:
+    initial, transition, near, offsets = far_off(seed)
+    far = near - 2.0**53
+    posterior, pairs, log_likelihood = smooth(initial, transition, far.copy(), offsets)
+    np.testing.assert_allclose(posterior.sum(axis=0), 1, rtol=1e-12)
+    np.testing.assert_allclose(pairs.sum(), 59, rtol=1e-12)
+    np.testing.assert_allclose(pairs[0].sum(axis=0) + posterior[:, 0], posterior.sum(axis=1), rtol=1e-11)
+    expected = smooth(initial, transition, (far + 2.0**53).copy(), offsets)
+    np.testing.assert_allclose(posterior, expected[0], rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(pairs, expected[1], rtol=1e-10, atol=1e-14)
+    np.testing.assert_allclose(log_likelihood, expected[2] - 60 * 2.0**53, rtol=1e-15)

@@ -80,3 +80,16 @@ def test_draws_of_sequences_are_independent_of_impossible_neighbours() -> None:
     assert drawn.shape == (5, 9)
     assert np.all(drawn[:, 3:6] == -1)
     assert np.all(np.delete(drawn, range(3, 6), axis=1) >= 0)
+
+
+def test_however_far_off_rows_are_states_keep_their_digits(either: str) -> None:
+    """Also where a state that is forbidden to the others makes logarithms necessary."""
+    initial, transition, log_density = problem(5, 3, 60)
+    log_density[1, 30] = -2000.0
+    case, offsets = (initial, transition), np.array([0, 60])
+    far = log_density - 2.0**53
+    got, expected = filtered_reference(*case, far, offsets), filtered_reference(*case, far + 2.0**53, offsets)
+    for one, other, third in zip(got[:2], expected[:2], filtered(*case, far, offsets)[:2], strict=True):
+        np.testing.assert_allclose(one.sum(axis=0), 1, rtol=1e-12)
+        np.testing.assert_allclose(one, other, rtol=1e-10, atol=1e-300)
+        np.testing.assert_allclose(third.sum(axis=0), 1, rtol=1e-12)

@@ -169,3 +169,14 @@ def test_geometric_durations_are_a_markov_chain() -> None:
     posterior, _, log_likelihood = smooth(initial, transition, log_density.copy(), np.array([0, 25, 60]))
     within(1e-11)(got.probabilities, posterior)
     within(1e-10)(got.log_likelihood, log_likelihood)
+
+
+def test_however_far_off_rows_are_stays_keep_their_digits() -> None:
+    model = chain(2, 3, 4)
+    far = 40 * np.random.default_rng(0).normal(size=(3, 50)) - 2.0**53
+    got, expected = smooth_one(*model, far), smooth_one(*model, far + 2.0**53)
+    np.testing.assert_allclose(got.probabilities.sum(axis=0), 1, rtol=1e-12)
+    for name in ("probabilities", "pairs", "ended", "censored"):
+        within(1e-10)(getattr(got, name), getattr(expected, name))
+    np.testing.assert_allclose(got.censored.sum(), 1, rtol=1e-12)
+    np.testing.assert_allclose(got.log_likelihood, expected.log_likelihood - 50 * 2.0**53, rtol=1e-15)

@@ -137,6 +137,16 @@ def test_the_stationary_distribution_of_a_chain_that_hardly_moves_keeps_its_digi
     np.testing.assert_allclose(stationary, [0.75, 0.25], rtol=1e-14)
 
 
+def test_transitions_too_rare_for_ratios_have_a_stationary_distribution():
+    np.testing.assert_allclose(stationary_distribution(np.array([[0.5, 0.5], [1e-310, 1.0]])), [2e-310, 1], rtol=1e-12)
+    up, down = np.full(39, 1e-12), np.full(39, 1e-3)
+    climb = np.diag(up, 1) + np.diag(down, -1)
+    climb += np.diag(1 - climb.sum(axis=1))
+    expected = 1e-9 ** np.arange(40)  # to 1e-351, which is zero
+    for table, found in ((climb, expected), (climb[::-1, ::-1], expected[::-1])):
+        np.testing.assert_allclose(stationary_distribution(table), found / found.sum(), rtol=1e-10, atol=1e-307)
+
+
 def test_fits_with_a_stationary_start_are_the_maximum_of_their_likelihood():
     """Many short sequences, where the start says much: no optimizer climbs from where EM ends."""
     rng = np.random.default_rng(2)
@@ -181,3 +191,55 @@ def test_models_with_patterns_are_saved_and_read(tmp_path):
     assert back.model == model
     assert back.parameters.latent.n_free == result.parameters.latent.n_free == 3
     assert np.array_equal(back.parameters.latent.transition, result.parameters.latent.transition)
+
+
+STATIONARY_PATTERNS = {
+    "free": {},
+    "banded": {"fixed": banded(5, 2)},
+    "held": {"fixed": np.where(np.eye(5) > 0, 0.3, NAN)},
+    "tied": {"tied": np.eye(5)},
+    "same rows": {"tied": np.tile(np.arange(5), (5, 1))},
+}
+
+
+@pytest.mark.parametrize("name", STATIONARY_PATTERNS)
+def test_the_hessian_of_a_stationary_chain_is_the_slope_of_its_gradient(name):
+    chain, statistics = MarkovChain(5, stationary=True, **STATIONARY_PATTERNS[name]), counts(5)
+    rng = np.random.default_rng(4)
+    params = chain.conform(MarkovChainParameters(np.full(5, 0.2), rng.dirichlet(np.ones(5), 5)))
+    vector = params.flatten()
+    value, slope, hessian = chain._derivatives(statistics, params)
+    assert value == chain.expected_log_density(statistics, params)
+    np.testing.assert_allclose(slope, chain.score(statistics, params), rtol=1e-13)
+    for i, row in enumerate(hessian):
+        step = 1e-5 * np.eye(len(vector))[i]
+        up, down = (chain.score(statistics, params.unflatten(vector + by)) for by in (step, -step))
+        np.testing.assert_allclose(row, (up - down) / 2e-5, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("k", [2, 8, 21])
+def test_the_m_step_of_a_stationary_chain_takes_few_evaluations(k, monkeypatch):
+    """By Newton's steps, and for many states by limited memory: the score vanishes at the end."""
+    chain, statistics, seen = MarkovChain(k, stationary=True), counts(k), []
+    q = MarkovChain.expected_log_density
+    monkeypatch.setattr(MarkovChain, "expected_log_density", lambda *given: seen.append(0) or q(*given))
+    updated = chain.maximize(statistics, chain.start())
+    assert q(chain, statistics, updated) > q(chain, statistics, chain.start())
+    np.testing.assert_allclose(chain.score(statistics, updated), 0, atol=1e-9 if k < 21 else 1e-3)
+    assert len(seen) < 200
+
+
+@pytest.mark.parametrize("k", [3, 8, 18])
+def test_the_m_step_of_a_stationary_chain_never_falls_however_bare_the_counts(k):
+    """Transitions that were not seen, and rows that were not: what is best lies at the edge."""
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        seen = rng.random((k, k)) < 0.3
+        statistics = MarkovChainStatistics(5 * rng.dirichlet(np.ones(k)), 100.0 * seen * rng.random((k, k)))
+        chain = MarkovChain(k, stationary=True)
+        params = chain.conform(MarkovChainParameters(np.full(k, 1 / k), rng.dirichlet(np.full(k, 0.3), k)))
+        updated = chain.maximize(statistics, params)
+        q = chain.expected_log_density(statistics, params), chain.expected_log_density(statistics, updated)
+        assert np.isfinite(q[1])
+        assert q[1] >= q[0]
+        np.testing.assert_allclose(updated.initial @ updated.transition, updated.initial, rtol=1e-9, atol=1e-14)

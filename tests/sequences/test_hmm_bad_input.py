@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
 
@@ -275,3 +276,80 @@ def test_a_sequence_of_missing_steps_alone_adds_nothing(rng: np.random.Generator
         fitted.predict_proba(blank),
         [fitted.startprob_ @ np.linalg.matrix_power(fitted.transmat_, t) for t in range(10)],
     )
+
+
+# -- what contradicts itself, and what is no count ----------------------------------------------
+
+
+def test_a_stationary_start_is_neither_held_nor_set() -> None:
+    X = np.random.default_rng(0).normal(size=(30, 1)) + np.repeat([[0.0], [3.0]], 15, axis=0)
+    with pytest.raises(ParameterError, match="startprob_fixed and stationary=True contradict"):
+        GaussianHMM(2, startprob_fixed=[1.0, 0.0], stationary=True).fit(X)
+    hmm = started(stationary=True, n_iter=500)
+    with pytest.warns(FindingWarning, match="stationary=True puts the stationary distribution"):
+        hmm.fit(X)
+    hmm = started(stationary=True, n_iter=500)
+    hmm.startprob_ = hmm.get_stationary_distribution()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FindingWarning)
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        hmm.fit(X)
+        hmm.fit(X)
+
+
+@pytest.mark.parametrize("transmat", [[[0.9, 0.2], [0.2, 0.8]], [[np.nan, 0.1], [0.2, 0.8]], [[1.5, -0.5], [0.2, 0.8]]])
+def test_a_matrix_that_is_none_has_no_stationary_distribution(transmat: Any) -> None:
+    with pytest.raises(ParameterError, match="row 0 of transmat_"):
+        started(transmat).get_stationary_distribution()
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        (["a", None, "a", "b"], "row 1 belongs to no group"),
+        ([1.0, 2.0, None, 2.0], "row 2 belongs to no group"),
+        ([1.0, 2.0, 1.0, np.nan], "row 3 belongs to no group"),
+        (np.array(["a", "b", np.nan, "b"], dtype=object), "row 2 belongs to no group"),
+        (np.array(["2020-01-01", "NaT", "2020-01-01", "NaT"], dtype="datetime64[D]"), "row 1 belongs to no group"),
+        (pd.array(["a", "b", pd.NA, "b"]), "row 2 belongs to no group"),
+        (np.array(["a", 1, "a", 1], dtype=object), "row 0 has 'a' and row 1 has 1"),
+    ],
+)
+def test_keys_of_groups_that_are_missing_or_mixed_are_named(keys: Any, said: str) -> None:
+    with pytest.raises(DataError, match=said):
+        GaussianHMM(1, "diag").fit(np.arange(4.0)[:, None], groups=keys)
+
+
+def test_a_huge_code_is_no_number_of_symbols() -> None:
+    codes = np.array([[0], [1], [10**9], [1]])
+    with pytest.raises(DataError, match=r"largest code is 1e\+09 in 4 rows"):
+        CategoricalHMM(2).fit(codes)
+    few = CategoricalHMM(2, n_features=20_000, n_iter=1, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        few.fit(np.array([[0], [1], [19_999], [1]]))
+    assert few.emissionprob_.shape == (2, 20_000)
+
+
+@pytest.mark.parametrize(
+    ("call", "name"),
+    [
+        (lambda hmm, X: hmm.forecast(X, 1.5), "h"),
+        (lambda hmm, X: hmm.k_best(X, 2.7), "k"),
+        (lambda hmm, X: hmm.sample(2.5), "n_samples"),
+        (lambda hmm, X: hmm.sample(2, currstate=0.5), "currstate"),
+        (lambda hmm, X: hmm.sample_states(X, np.nan), "size"),
+        (lambda hmm, X: hmm.forecast(X, "2"), "h"),
+    ],
+)
+def test_counts_are_whole_numbers(call: Any, name: str) -> None:
+    with pytest.raises(ParameterError, match=f"^{name} must be a whole number, got"):
+        call(started(), np.zeros((5, 1)))
+
+
+def test_forecasts_are_asked_of_points_of_the_right_width() -> None:
+    forecast = started().forecast(np.zeros((5, 1)), 2.0)
+    assert forecast.log_density(np.zeros(3)).shape == forecast.log_density(np.zeros((3, 1))).shape == (1, 2, 3)
+    for ask in (forecast.log_density, forecast.cdf):
+        with pytest.raises(DataError, match="x has 2 columns, but the model has 1"):
+            ask(np.zeros((3, 2)))

@@ -405,3 +405,35 @@ def test_models_are_saved_and_loaded(sequences: list[np.ndarray], tmp_path: Any)
     again = load(tmp_path / "model.zip")
     np.testing.assert_array_equal(again.predict_proba(sequences), fitted.predict_proba(sequences))
     assert again.monitor_.history == fitted.monitor_.history
+
+
+def test_parameters_are_counted_alike_whether_attributes_are_of_the_fit_or_set(sequences: list[np.ndarray]) -> None:
+    """What is held, tied, stationary or left out of `params` stays so when an attribute is replaced."""
+    options: list[dict[str, Any]] = [
+        {"transmat_fixed": left_to_right(2), "startprob_fixed": [1, 0]},
+        {"transmat_tied": [[0, 1], [1, 0]]},
+        {"stationary": True},
+        {"params": "tc"},
+        {"params": "sm", "init_params": "smc"},
+    ]
+    for given in options:
+        fitted = GaussianHMM(2, random_state=0, n_iter=3)
+        fitted.transmat_, fitted.startprob_ = np.array([[0.8, 0.2], [0.2, 0.8]]), np.array([0.5, 0.5])
+        fitted.set_params(**given).fit(sequences)
+        before = fitted.bic(sequences)
+        fitted.means_ = np.array(fitted.means_)
+        assert fitted._n_parameters() == fitted.result_.n_parameters, given
+        assert fitted.bic(sequences) == pytest.approx(before, rel=1e-12)
+
+
+def test_states_that_differ_where_they_were_seen_are_not_told_to_be_alike() -> None:
+    values = np.concatenate([np.full((600, 2), np.nan), np.random.default_rng(0).normal(size=(60, 2)) * [1, 3]])
+    values[600:640, 1] = np.nan
+    apart = GaussianHMM(2, init_params="", params="", n_iter=1)
+    apart.startprob_, apart.transmat_ = np.full(2, 0.5), np.full((2, 2), 0.5)
+    apart.means_, apart.covars_ = np.array([[0.0, -3.0], [0.0, 3.0]]), np.ones((2, 2))
+    apart.fit(values)
+    assert "equal-states" not in {finding.code for finding in apart.result_.findings}
+    apart.means_ = np.zeros((2, 2))
+    apart.fit(values)
+    assert "equal-states" in {finding.code for finding in apart.result_.findings}

@@ -22,6 +22,9 @@ from .hmm_options import OWN, PRIORS, document, run_options
 from .inputs import read_table
 from .options import constructor
 
+# Codes beyond both are taken for numbers that are no codes, unless n_features is given.
+MOST_SYMBOLS, MOST_SYMBOLS_A_ROW = 10_000, 10
+
 
 class CategoricalHMM(HiddenMarkov):
     """A hidden Markov model of symbols, p(xₜ = c | zₜ = k) = Bₖ꜀; x is one column of codes 0, 1, ….
@@ -71,6 +74,11 @@ class CategoricalHMM(HiddenMarkov):
         if source is None or ("e" not in self.init_params and hasattr(self, "emissionprob_")):
             return int(np.atleast_2d(self.emissionprob_).shape[1])
         largest = max(float(np.nanmax(batch.values, initial=0.0)) for batch in source)
+        if largest >= max(MOST_SYMBOLS, MOST_SYMBOLS_A_ROW * source.n_rows):
+            raise DataError(
+                f"the largest code is {largest:g} in {source.n_rows} rows: codes are 0, 1, … without large gaps; "
+                "number the symbols (numpy.unique with return_inverse=True), or give n_features if there are so many"
+            )
         return int(largest) + 1
 
     def _bare_family(self, source: Source | None) -> Family[Any, Any]:

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 
 from .._typing import FloatArray
 from ..data import Batch
-from ..errors import ParameterError
+from ..errors import DataError, ParameterError
 from .distribution_functions import mid_tails, state_means
 
 
@@ -24,11 +24,14 @@ class Forecast:
         Of the states, for each sequence and step.
     family, emission
         The distributions of the states.
+    n_columns : int
+        D.
     """
 
     probabilities: FloatArray
     family: Any
     emission: Any
+    n_columns: int
 
     @property
     def mean(self) -> FloatArray:
@@ -51,6 +54,8 @@ class Forecast:
         rows = rows[:, None] if rows.ndim == 1 else rows
         if rows.ndim != 2:
             raise ParameterError(f"x must hold a row for each point, got shape {np.shape(x)}")
+        if rows.shape[1] != self.n_columns:
+            raise DataError(f"x has {rows.shape[1]} columns, but the model has {self.n_columns}")
         return rows
 
 

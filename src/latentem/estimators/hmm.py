@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
 
 from .._typing import Array, FloatArray
 from ..data import Source
@@ -21,6 +22,7 @@ from ..families.conjugate import Conjugate, ConjugatePrior
 from ..families.constrained import Constrained
 from ..fitting import as_acceleration, as_checkpoint, as_generator, best_of, name_places, opened, resumed
 from ..io.checkpoints import Checkpoint
+from ..kernels.stationary import stationary_distribution
 from ..latents import Categorical, MarkovChain
 from ..latents.markov_chain import MarkovChainParameters, MarkovChainStatistics
 from ..model import Family, LatentVariableModel, ModelParameters, Prior, check_source
@@ -99,8 +101,12 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         family, prior = self._bare_family(None if held_spread else source), self._prior(source.n_columns)
         if prior is not None:
             family = Conjugate(family, prior)
-        held = tuple(self._array_name(letter) for letter in self._letters if letter not in self.params)
+        held = self._held()
         return Constrained(family, held) if held else family
+
+    def _held(self) -> tuple[str, ...]:
+        """The arrays of the family that `params` leaves out."""
+        return tuple(self._array_name(letter) for letter in self._letters if letter not in self.params)
 
     def _array_name(self, letter: str) -> str:
         """What the family calls the array of a letter."""
@@ -277,6 +283,11 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
 
     def _latent(self, start: MarkovChainParameters) -> MarkovChain:
         """The chain with what is held and tied: by the constructor, and by what `params` leaves out."""
+        if self.stationary and self.startprob_fixed is not None:
+            raise ParameterError(
+                "startprob_fixed and stationary=True contradict each other: a stationary start follows from transmat_; "
+                "leave one of them out"
+            )
         estimated = "t" in self.params
         first = self.startprob_fixed if "s" in self.params else start.initial
         return MarkovChain(
@@ -309,6 +320,21 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
                     FindingWarning,
                     stacklevel=3,
                 )
+        if self.stationary and self._is_given("s", "startprob_") and not self._starts_stationary():
+            warnings.warn(
+                "startprob_ was set, but stationary=True puts the stationary distribution of transmat_ in its place",
+                FindingWarning,
+                stacklevel=3,
+            )
+
+    def _starts_stationary(self) -> bool:
+        """Whether `startprob_` is of the last fit, or the stationary distribution of a `transmat_` to start from."""
+        if self.startprob_ is self._fitted_arrays().get("startprob_"):
+            return True
+        if not self._is_given("t", "transmat_"):
+            return False
+        chain = check_chain(self.startprob_, self.transmat_, self.n_components)
+        return bool(np.allclose(chain.initial @ chain.transition, chain.initial, rtol=0, atol=1e-6))
 
     def _fitted_arrays(self) -> dict[str, Any]:
         found: dict[str, Any] = getattr(self, "_from_fit", {})
@@ -363,7 +389,18 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         own = self._fitted_arrays()
         if own and all(getattr(self, name, None) is value for name, value in own.items()):
             return int(self.result_.n_parameters)
-        return int(self._current()[1].n_free)
+        chain = check_chain(self.startprob_, self.transmat_, self.n_components)
+        latent, family, emission = self._latent(chain), self._bare_family(None), self._emission()
+        marks = {name: getattr(latent, name) for name in ("fixed", "tied", "fixed_initial", "stationary")}
+        held = self._held()
+        if held:
+            emission = Constrained(family, held).constrain(emission)
+        return int(replace(chain, **marks).n_free + emission.n_free)
+
+    def get_stationary_distribution(self) -> FloatArray:
+        """δ (K,) with δ A = δ and Σ δ = 1; a `ParameterError` where the chain has several."""
+        check_is_fitted(self, "transmat_")
+        return stationary_distribution(probabilities("transmat_", self.transmat_, (self.n_components,) * 2))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -69,10 +69,15 @@ def _empty_states(result: EMResult) -> list[Finding]:
 def _equal_states(source: Source, result: EMResult) -> list[Finding]:
     """States with the same densities and the same transitions: their posteriors are equal, and EM cannot part them."""
     params, model = result.parameters, result.model
-    batch = next(iter(source)).without_labels()
-    head = Batch(batch.values[:COMPARED_ROWS], missing=batch.missing, layout=batch.layout)
-    densities = model.family.log_density(head, params.emission)
-    transition = params.latent.transition
+    initial, transition = params.latent.initial, params.latent.transition
+    pairs = [
+        (i, j)
+        for i, j in combinations(range(len(transition)), 2)
+        if np.allclose(transition[i], transition[j], rtol=0, atol=ALIKE) and abs(initial[i] - initial[j]) <= ALIKE
+    ]
+    for batch in source if pairs else ():
+        densities = model.family.log_density(_telling_rows(batch), params.emission)
+        pairs = [(i, j) for i, j in pairs if np.allclose(densities[i], densities[j], rtol=ALIKE, atol=ALIKE)]
     return [
         Finding(
             "equal-states",
@@ -80,8 +85,12 @@ def _equal_states(source: Source, result: EMResult) -> list[Finding]:
             "random_state), or use fewer states",
             int(j),
         )
-        for i, j in combinations(range(len(transition)), 2)
-        if np.allclose(densities[i], densities[j], rtol=ALIKE, atol=ALIKE)
-        and np.allclose(transition[i], transition[j], rtol=0, atol=ALIKE)
-        and abs(params.latent.initial[i] - params.latent.initial[j]) <= ALIKE
+        for i, j in pairs
     ]
+
+
+def _telling_rows(batch: Batch) -> Batch:
+    """The first rows in which a column is observed, of each column."""
+    seen = batch.observed
+    rows = np.flatnonzero((seen & (np.cumsum(seen, axis=0) <= COMPARED_ROWS)).any(axis=1))
+    return Batch(batch.values[rows], missing=batch.missing, layout=batch.layout)

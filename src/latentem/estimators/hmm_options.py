@@ -87,7 +87,8 @@ RUN_DOC = """
     transmat_tied : array (K, K), optional
         Transitions with the same number are equally probable, NaN where an entry is on its own; see `MarkovChain`.
     stationary : bool
-        Whether the first state comes from the stationary distribution of `transmat_`.
+        Whether the first state comes from the stationary distribution of `transmat_`, which takes the place of a
+        `startprob_` that was set; not together with `startprob_fixed`.
     acceleration : {"squarem"}, Acceleration or None
     executor : {"serial", "threads", "processes"}, Executor or None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import pairwise
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,6 @@ from ..errors import ParameterError
 from ..fitting import as_generator
 from ..kernels.filtering import filtered, log_filtered, sample_paths
 from ..kernels.outlook import log_outlook
-from ..kernels.stationary import stationary_distribution
 from ..kernels.viterbi import decode, k_best_paths
 from ..model import LatentVariableModel, ModelParameters, check_batch
 from .distribution_functions import mid_tails
@@ -46,6 +46,9 @@ class SequencePredicting:
         raise NotImplementedError
 
     def _n_parameters(self) -> int:
+        raise NotImplementedError
+
+    def _n_columns(self) -> int:
         raise NotImplementedError
 
     # -- likelihoods ---------------------------------------------------------------------------
@@ -129,6 +132,7 @@ class SequencePredicting:
 
         There are fewer (k') where fewer paths are possible.  Sequences come in the order in which they first appear.
         """
+        check_whole("k", k)
         if k < 1:
             raise ParameterError(f"k must be at least 1, got {k}")
         found = []
@@ -143,6 +147,7 @@ class SequencePredicting:
         self, X: Any, size: int = 1, lengths: Any = None, *, groups: Any = None, random_state: Any = None
     ) -> Array:
         """(size, n) draws of whole paths from p(z | X)."""
+        check_whole("size", size)
         if size < 1:
             raise ParameterError(f"size must be at least 1, got {size}")
         rng = as_generator(self.random_state if random_state is None else random_state)
@@ -155,11 +160,6 @@ class SequencePredicting:
             result[rows_of(batch)] = paths.T
         return in_given_order(source, result).T
 
-    def get_stationary_distribution(self) -> FloatArray:
-        """δ (K,) with δ A = δ and Σ δ = 1; a `ParameterError` where the chain has several."""
-        check_is_fitted(self, "transmat_")
-        return stationary_distribution(np.asarray(self.transmat_, float))
-
     # -- forecasts and checks ------------------------------------------------------------------
 
     def forecast(self, X: Any, h: int = 1, lengths: Any = None, *, groups: Any = None) -> Forecast:
@@ -170,6 +170,7 @@ class SequencePredicting:
         Forecast
             `probabilities` (G, h, K) of the states, `mean` (G, h, D) of the observations, `log_density(x)`, `cdf(x)`.
         """
+        check_whole("h", h)
         if h < 1:
             raise ParameterError(f"h must be at least 1, got {h}")
         last = []
@@ -178,7 +179,7 @@ class SequencePredicting:
             posterior = model.infer(params, batch)[0].probabilities
             last.append(posterior[:, batch.group_offsets[1:] - 1].T)
         states = state_forecast(np.concatenate(last), params.latent.transition, int(h))
-        return Forecast(states, model.family, params.emission)
+        return Forecast(states, model.family, params.emission, self._n_columns())
 
     def pseudo_residuals(
         self, X: Any, lengths: Any = None, *, groups: Any = None, kind: str = "ordinary"
@@ -239,14 +240,16 @@ class SequencePredicting:
         states : (n_samples,)
         """
         model, params = self._fitted()
+        check_whole("n_samples", n_samples)
         if n_samples < 1:
             raise ParameterError(f"Invalid value for 'n_samples': {n_samples}; it must be at least 1")
         rng = as_generator(self.random_state if random_state is None else random_state)
         chain = params.latent
         if currstate is not None:
+            check_whole("currstate", currstate)
             if not 0 <= currstate < self.n_components:
                 raise ParameterError(f"currstate must be from 0 to {self.n_components - 1}, got {currstate}")
-            chain = type(chain)(np.eye(self.n_components)[currstate], chain.transition)
+            chain = type(chain)(np.eye(self.n_components)[int(currstate)], chain.transition)
         states = model.latent.sample(chain, np.array([int(n_samples)]), rng)
         rows = model.family.sample(params.emission, states, rng)
         return (rows.astype(int) if model.family.discrete else rows), states
@@ -282,6 +285,12 @@ class SequencePredicting:
             total += float(weights @ model.infer(params, batch)[1])
             rows += float(weights @ batch.group_lengths)
         return total, rows
+
+
+def check_whole(name: str, value: Any) -> None:
+    """An error where a count is no whole number."""
+    if not (isinstance(value, Real) and float(value).is_integer()):
+        raise ParameterError(f"{name} must be a whole number, got {value!r}")
 
 
 def _normal_scores(lower: FloatArray, upper: FloatArray) -> FloatArray:

@@ -198,12 +198,43 @@ def _gathered(keys: Array, n: int) -> tuple[Array, Array]:
     """Rows put together by their keys, groups in the order in which they first appear; and the groups' lengths."""
     if keys.shape != (n,):
         raise DataError(f"groups must have one entry for each of the {n} rows, got shape {keys.shape}")
-    if keys.dtype.kind == "f" and np.isnan(keys).any():
-        raise DataError(f"row {int(np.flatnonzero(np.isnan(keys))[0])} belongs to no group: its key is missing")
+    missing = _missing(keys)
+    if missing.any():
+        raise DataError(f"row {int(np.flatnonzero(missing)[0])} belongs to no group: its key is missing")
+    if keys.dtype.kind == "O":
+        _check_comparable(keys)
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     rank = np.empty(len(first), int)
     rank[np.argsort(first)] = np.arange(len(first))
     return np.argsort(rank[group], kind="stable"), np.bincount(rank[group])
+
+
+def _missing(keys: Array) -> Array:
+    """(n,) bool: None, NaN, NaT and their like."""
+    if keys.dtype.kind in "fcmM":
+        return np.asarray(np.isnat(keys) if keys.dtype.kind in "mM" else np.isnan(keys))
+    if keys.dtype.kind != "O":
+        return np.zeros(len(keys), bool)
+    return np.array([_is_missing(key) for key in keys], bool)
+
+
+def _is_missing(key: Any) -> bool:
+    try:
+        return key is None or bool(key != key)
+    except (TypeError, ValueError):  # pandas.NA is neither equal to itself nor not
+        return True
+
+
+def _check_comparable(keys: Array) -> None:
+    """An error that names the first row whose key has no order with that of row 0."""
+    for row, key in enumerate(keys):
+        try:
+            bool(key < keys[0])
+        except (TypeError, ValueError) as error:
+            raise DataError(
+                f"keys of groups must be of one type, but row 0 has {keys[0]!r} and row {row} has {key!r}; make them "
+                "all numbers or all text"
+            ) from error
 
 
 def _row_weights(sample_weight: Any, lengths: Array) -> FloatArray:

@@ -86,12 +86,16 @@ def log_filtered(
         ahead = log_initial
         for t in range(start, stop):
             predicted[:, t] = ahead
-            joint = ahead + log_density[:, t]
-            increments[t] = _log_sum(joint)
-            if not np.isfinite(increments[t]):
-                increments[t] = -np.inf
+            peak = log_density[:, t].max()
+            if not np.isfinite(peak):
                 break
-            current[:, t] = joint - increments[t]
+            joint = ahead + (log_density[:, t] - peak)  # so that a huge density takes no digits from the states
+            highest = joint.max()
+            if not np.isfinite(highest):
+                break
+            total = _log_sum(joint - highest)
+            increments[t] = peak + (highest + total)
+            current[:, t] = joint - highest - total
             ahead = _log_sum(current[:, t, None] + log_transition)
     return predicted, current, increments
 

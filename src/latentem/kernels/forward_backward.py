@@ -76,24 +76,41 @@ def _backward(transition: FloatArray, emission: FloatArray, scales: FloatArray) 
 
 
 def _in_logarithms(initial: FloatArray, transition: FloatArray, log_density: FloatArray) -> Smoothed:
-    """The same recursions in logarithms; log αₜ and log βₜ unscaled."""
+    """The same recursions in logarithms: log αₜ adding to one, log βₜ with its largest at zero.
+
+    Densities count from the largest of their row, and every row's posterior is divided by its own sum: no rounding of
+    the log-likelihood, which may be huge, gets into probabilities.
+    """
     with np.errstate(divide="ignore"):
         log_initial, log_transition = np.log(initial), np.log(transition)
-    forward, backward = np.empty_like(log_density.T), np.zeros_like(log_density.T)
-    forward[0] = log_initial + log_density[:, 0]
-    length = log_density.shape[1]
-    for t in range(1, length):
-        forward[t] = _log_sum_exp(forward[t - 1][:, None] + log_transition, axis=0) + log_density[:, t]
-    for t in range(length - 1, 0, -1):
-        backward[t - 1] = _log_sum_exp(log_transition + log_density[:, t] + backward[t], axis=1)
-    log_likelihood = float(_log_sum_exp(forward[-1], axis=0))
+    peak = log_density.max(axis=0)
+    emission = (log_density - peak).T
+    forward, backward, scales = np.empty_like(emission), np.zeros_like(emission), np.empty(len(emission))
+    ahead = log_initial
+    for t, density in enumerate(emission):
+        forward[t], scales[t] = _normalized(ahead + density)
+        if not np.isfinite(scales[t]):
+            return log_density, np.zeros_like(transition), -np.inf
+        ahead = _log_sum_exp(forward[t][:, None] + log_transition, axis=0)
     pairs = np.zeros_like(transition)
-    if np.isfinite(log_likelihood):
-        for t in range(1, length):
-            joint = forward[t - 1][:, None] + log_transition + (log_density[:, t] + backward[t])
-            pairs += np.exp(joint - log_likelihood)
-        return np.exp(forward + backward - log_likelihood).T, pairs, log_likelihood
-    return log_density, pairs, log_likelihood
+    for t in range(len(emission) - 1, 0, -1):
+        onward = log_transition + (emission[t] + backward[t])
+        pairs += np.exp(_normalized(forward[t - 1][:, None] + onward)[0])
+        back = _log_sum_exp(onward, axis=1)
+        backward[t - 1] = back - back.max()
+    joint = forward + backward
+    posterior = np.exp(joint - _log_sum_exp(joint, axis=1)[:, None])
+    return posterior.T, pairs, float(np.sum(scales) + peak.sum())
+
+
+def _normalized(log_joint: FloatArray) -> tuple[FloatArray, float]:
+    """Logarithms of probabilities from those of what is proportional to them, and the log of their sum."""
+    peak = log_joint.max()
+    if not np.isfinite(peak):
+        return log_joint, -np.inf
+    shifted = log_joint - peak
+    total = np.log(np.exp(shifted).sum())
+    return shifted - total, float(peak + total)
 
 
 def _log_sum_exp(values: Array, axis: int) -> FloatArray:

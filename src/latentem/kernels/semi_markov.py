@@ -130,6 +130,9 @@ def smooth_one(
 ) -> Stays:
     """Forward-backward over one sequence in logarithms, without loss where masses underflow: the reference."""
     chain, (k, length), d = _logs(initial, transition, durations), log_density.shape, durations.shape[1]
+    highest = log_density.max(axis=0)
+    peaks = np.where(np.isfinite(highest), highest, 0.0)  # so that a huge density takes no digits from the states
+    log_density = log_density - peaks
     seams, scales = _forward(chain, log_density, d)
     if scales is None:
         unknown = np.full((1, k, d), np.nan)
@@ -145,13 +148,14 @@ def smooth_one(
             ahead = beta + (log_density[:, t + 1] - scales[t + 1])[:, None]
             entering = chain.transition + ahead[:, 0]
             onward = log_sum_exp(entering)
-            leaving = alpha + chain.ending
-            pairs += np.exp(log_sum_exp(leaving)[:, None] + entering)
-            ended += np.exp(leaving + onward[:, None])
             stay = np.concatenate([chain.staying[:, :-1] + ahead[:, 1:], np.full((k, 1), -np.inf)], axis=1)
             beta = np.logaddexp(chain.ending + onward[:, None], stay)
+            drift = log_sum_exp((alpha + beta).ravel())  # zero, but for rounding
+            beta, leaving = beta - drift, alpha + chain.ending - drift
+            pairs += np.exp(log_sum_exp(leaving)[:, None] + entering)
+            ended += np.exp(leaving + onward[:, None])
         posterior[t] = np.exp(log_sum_exp(alpha + beta))
-    total = np.array([float(np.sum(scales))])
+    total = np.array([float(np.sum(scales) + np.sum(peaks))])
     return Stays(posterior.T, pairs[None], ended[None], censored[None], total)
 
 

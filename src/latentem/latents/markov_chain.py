@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from scipy.optimize import minimize
 
 from .._typing import Array, FloatArray
 from ..data import Batch
@@ -15,13 +16,18 @@ from ..errors import ParameterError
 from ..execution.spare import both
 from ..kernels.chain import smooth
 from ..kernels.chain_blocks import ImpossibleSequenceError, NeedsLogarithmsError, smooth_from_both_ends
-from ..kernels.newton import maximize_smooth
+from ..kernels.newton import maximize_twice_differentiable
 from ..kernels.simplex import expected_log_simplex
-from ..kernels.stationary import stationary_distribution, stationary_slopes
+from ..kernels.stationary import stationary_curvature, stationary_distribution, stationary_slopes
 from ..model import Latent, LongGroup, Posterior
 from ..parameters import Parameters, Simplex, parameter
 from ..statistics import Statistics
 from .patterns import Pattern, Table, as_table, pattern_of
+
+# A stationary chain's M-step is Newton's up to so many free transition probabilities.  Only a probability that goes to
+# zero takes more than so many steps, and goes on at the next M-step.
+_MOST_FOR_NEWTON, _MOST_NEWTON = 250, 20
+_MOST_CLIMBING = 200
 
 
 @dataclass(frozen=True)
@@ -236,14 +242,49 @@ class MarkovChain(Latent[MarkovChainParameters, MarkovChainStatistics]):
         with suppress(ParameterError):  # where it falls into parts it is no start
             candidates.append(self._with(params, params.initial, without))
         begin = max(candidates, key=q)
-        found = begin.unflatten(
-            maximize_smooth(
-                lambda vector: q(begin.unflatten(vector)),
-                begin.flatten(),
-                lambda vector: self.score(statistics, begin.unflatten(vector)),
+        start = begin.flatten()
+        if not len(start) or not np.isfinite(q(begin)):
+            return begin
+        if len(start) > _MOST_FOR_NEWTON:
+            vector = self._climb(statistics, begin, start)
+        else:
+            vector = maximize_twice_differentiable(
+                lambda x: self._derivatives(statistics, begin.unflatten(x)), start, _MOST_NEWTON
             )
+        return max((params, begin, begin.unflatten(vector)), key=q)
+
+    def _derivatives(
+        self, statistics: MarkovChainStatistics, params: MarkovChainParameters
+    ) -> tuple[float, FloatArray, FloatArray]:
+        """Q, its gradient and its Hessian in the coordinates of a stationary chain."""
+        pattern, (a, initial) = params.pattern, (params.transition, params.initial)
+        slopes = a * stationary_slopes(a, initial, statistics.initial)
+        curvature = stationary_curvature(a, initial, statistics.initial, pattern.group, len(pattern.times))
+        bends = np.bincount(pattern.group[pattern.group >= 0], slopes[pattern.group >= 0], len(pattern.times))
+        totals = statistics.transitions + slopes
+        return (
+            self.expected_log_density(statistics, params),
+            pattern.score(totals, a),
+            pattern.hessian(totals, curvature + np.diag(bends), a),
         )
-        return max((params, begin, found), key=q)
+
+    def _climb(
+        self, statistics: MarkovChainStatistics, begin: MarkovChainParameters, start: FloatArray
+    ) -> FloatArray:
+        """By limited memory, where the Hessian would be large."""
+
+        def loss(vector: FloatArray) -> tuple[float, FloatArray]:
+            try:
+                params = begin.unflatten(vector)
+                value, slope = self.expected_log_density(statistics, params), self.score(statistics, params)
+            except ValueError:  # where it falls into parts
+                return np.inf, np.zeros_like(vector)
+            return -value, -slope
+
+        options = {"maxiter": _MOST_CLIMBING, "ftol": 1e-14, "gtol": 1e-9, "maxls": 40}
+        with np.errstate(all="ignore"):
+            found = minimize(loss, start, jac=True, method="L-BFGS-B", options=options)
+        return np.asarray(found.x) if np.isfinite(found.fun) else start
 
 
 def _cumulative(probabilities: FloatArray) -> list[float]:

@@ -126,6 +126,19 @@ class Pattern:
         pairs = zip(self._split(sums), self._split(shares), strict=True)
         return np.concatenate([np.empty(0), *((t - s * t.sum())[:-1] for t, s in pairs)])
 
+    def hessian(self, totals: FloatArray, curvature: FloatArray, table: FloatArray) -> FloatArray:
+        """The Hessian of f in these coordinates, from pᵢ ∂f/∂pᵢ (R, K) and ∂²f/∂log p ∂log p of the groups (G, G).
+
+        With ∂log p/∂x = 1 - s within a class it is Jᵀ C J - (Σ t)(diag s - s sᵀ).
+        """
+        shares, of_class = self._shares(table), np.repeat(np.arange(len(self.mass)), self._sizes())
+        same = of_class[:, None] == of_class
+        inner = np.append(of_class[1:] == of_class[:-1], False)
+        moves = (np.eye(len(shares)) - same * shares)[:, inner]
+        spread = np.diag(shares) - same * np.outer(shares, shares)
+        total = np.bincount(of_class, self._sums(totals), len(self.mass))[of_class]
+        return np.asarray(moves.T @ curvature @ moves - (total[:, None] * spread)[np.ix_(inner, inner)])
+
     def names(self, label: str, one_row: bool) -> list[str]:
         """What the coordinates are."""
         places = [np.argwhere(self.group == g)[0] for g in range(len(self.times))]
@@ -138,7 +151,11 @@ class Pattern:
 
     def _spread(self, classes: FloatArray) -> FloatArray:
         """A number for each class as one for each group."""
-        return np.repeat(classes, np.diff([*self.first, len(self.times)]))
+        return np.repeat(classes, self._sizes())
+
+    def _sizes(self) -> Array:
+        """How many groups a class has."""
+        return np.diff([*self.first, len(self.times)])
 
     def _sums(self, table: FloatArray) -> FloatArray:
         free = self.group >= 0
