@@ -210,3 +210,42 @@ def test_the_model_is_the_one_that_em_fit_takes(x):
     result = em.fit(LatentVariableModel(Normal(2), LinearGaussian()), x, acceleration="anderson", tol=1e-8)
     assert result.log_likelihood == pytest.approx(fit.log_likelihood_, abs=1e-6)
     assert result.n_rows == 250
+
+
+UNITS = np.array([1e4, 1.0, 1e-2, 50.0, 1e6, 0.3])
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-6])
+@pytest.mark.parametrize(
+    ("kind", "units"),
+    [(FactorAnalysis, 1e3), (FactorAnalysis, 1e8), (FactorAnalysis, UNITS), (ProbabilisticPCA, 1e3)],
+)
+def test_units_of_columns_change_units_and_nothing_else(x, kind, units, tol):
+    plain, moved = kind(2, tol=tol).fit(x), kind(2, tol=tol).fit(x * units)
+    assert moved.result_.status is plain.result_.status
+    assert abs(moved.result_.n_iter - plain.result_.n_iter) <= 2
+    scale = np.broadcast_to(units, 6)
+    covariance = plain.get_covariance() * np.outer(scale, scale)
+    np.testing.assert_allclose(moved.get_covariance(), covariance, rtol=1e-6)
+    np.testing.assert_allclose(np.abs(moved.components_), np.abs(plain.components_) * units, rtol=1e-5)
+    np.testing.assert_allclose(moved.noise_variance_, plain.noise_variance_ * np.square(units), rtol=1e-6)
+    jacobian = len(x) * np.log(scale).sum()
+    assert moved.log_likelihood_ == pytest.approx(plain.log_likelihood_ - jacobian, abs=1e-6)
+    assert moved.log_likelihood_ == pytest.approx(moved.score_samples(x * units).sum(), rel=1e-12)
+    assert moved.loglike_[-1] == moved.log_likelihood_ == moved.result_.objective
+
+
+def test_units_change_nothing_where_entries_are_missing(x, rng):
+    holes = np.where(rng.random(x.shape) < 0.3, np.nan, x)
+    for rows in (holes[:60], holes):
+        plain, moved = quiet(FactorAnalysis(2), rows), quiet(FactorAnalysis(2), rows * UNITS)
+        assert abs(moved.result_.n_iter - plain.result_.n_iter) <= 2
+        np.testing.assert_allclose(moved.noise_variance_, plain.noise_variance_ * UNITS**2, rtol=1e-5)
+        assert moved.log_likelihood_ == pytest.approx(moved.score_samples(rows * UNITS).sum(), rel=1e-12)
+
+
+def test_a_start_is_given_in_the_units_of_the_data(x):
+    start = np.full(6, 0.4)
+    plain = FactorAnalysis(2, noise_variance_init=start).fit(x)
+    moved = FactorAnalysis(2, noise_variance_init=start * UNITS**2).fit(x * UNITS)
+    np.testing.assert_allclose(np.diff(moved.loglike_), np.diff(plain.loglike_), atol=1e-6)

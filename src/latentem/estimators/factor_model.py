@@ -31,6 +31,7 @@ from ..models.factor_fit import FactorFit, factor_fit
 from ..models.moment_rows import moment_rows, rows_with_moments
 from ..models.starts import draw_pool
 from ..result import EMResult, Finding, Iteration, Status
+from .factor_units import Units
 from .findings import examine, tell
 from .gaussian_mixture import column_scales
 from .inputs import read_table, read_weights, require_observed, survey
@@ -159,10 +160,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             raise DataError(f"n_components={q} factors for {p} columns; use at most {p}")
         return q
 
-    def _model(self, source: Source, q: int) -> LatentVariableModel:
-        floors = tuple(float(floor) for floor in max(self.floor, 1e-12) * column_scales(source) ** 2)
-        if self._noise == "isotropic":
-            floors = (float(np.mean(floors)),) * len(floors)
+    def _model(self, scale: FloatArray, q: int) -> LatentVariableModel:
+        floors = tuple(float(floor) for floor in max(self.floor, 1e-12) * scale**2)
         return LatentVariableModel(Normal(max(q, 1)), self._family(q, floors))
 
     def _family(self, q: int, floors: tuple[float, ...]) -> LinearGaussian:
@@ -171,7 +170,14 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return LinearGaussian(self._noise, loadings=held, floor=floors)
 
     def _fitted(self, few: Source, q: int, workers: Executor) -> EMResult:
-        model, rng = self._model(few, q), as_generator(self.random_state)
+        """In units of the columns' spread, so that none of them counts for more in a step; told in the user's."""
+        units = Units.of(few, common=self._noise == "isotropic")
+        found = self._fitted_in_units(units.applied(few), q, workers, units.scale)
+        model = self._model(units.scale, q)
+        return units.undone(found, model, few, workers)
+
+    def _fitted_in_units(self, few: Source, q: int, workers: Executor, scale: FloatArray) -> EMResult:
+        model, rng = self._model(np.ones(len(scale)), q), as_generator(self.random_state)
 
         def climb(model: LatentVariableModel, start: ModelParameters, *watchers: Any) -> EMResult:
             return run(
@@ -186,7 +192,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
 
         def attempt(number: int) -> EMResult:
-            emission = self._start(model, few, q, rng if number else None)
+            emission = self._start(model, few, q, rng if number else None, scale)
             start = ModelParameters(model.latent.start(), emission)
             if not q or self._noise != "diagonal":
                 return climb(model, start)
@@ -196,7 +202,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return best_of(attempt, self.n_init, 0, lambda result: result, lambda result: result.status is interrupted)
 
     def _start(
-        self, model: LatentVariableModel, few: Source, q: int, rng: np.random.Generator | None
+        self, model: LatentVariableModel, few: Source, q: int, rng: np.random.Generator | None, scale: FloatArray
     ) -> LinearGaussianParameters:
         """From the user's noise variances, random ones, or those of Jöreskog (1967), each with its best loadings.
 
@@ -212,7 +218,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if rng is not None:
             noise = np.maximum(variances, rough.noise) * rng.uniform(0.05, 0.95, size=len(variances))
         elif given is not None:
-            noise = np.maximum(_checked_variances(given, len(variances)), 1e-12 * rough.noise)
+            noise = np.maximum(_checked_variances(given, len(variances)) / scale**2, 1e-12 * rough.noise)
         elif self._noise == "isotropic":
             noise = np.full(len(variances), _left_over(covariance, q))
         elif pool.missing or _is_singular(covariance):
