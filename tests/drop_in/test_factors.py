@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
 
 from latentem.estimators import FactorAnalysis, FindingWarning, ProbabilisticPCA
 from latentem.families import LinearGaussian
@@ -129,6 +130,7 @@ def test_more_factors_than_moments_can_tell_are_told(x):
         fit = FactorAnalysis(4, max_iter=3000).fit(x)
     assert "not-identified" in codes(fit)
     assert np.isnan(fit.fit_measures().rmsea)
+    assert np.isnan(fit.fit_measures().cfi)
 
 
 def test_harsh_data_are_told_and_give_finite_numbers(x):
@@ -249,3 +251,54 @@ def test_a_start_is_given_in_the_units_of_the_data(x):
     plain = FactorAnalysis(2, noise_variance_init=start).fit(x)
     moved = FactorAnalysis(2, noise_variance_init=start * UNITS**2).fit(x * UNITS)
     np.testing.assert_allclose(np.diff(moved.loglike_), np.diff(plain.loglike_), atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, 3.7, 1e8])
+def test_a_constant_column_is_told_as_constant(x, value):
+    fit = quiet(FactorAnalysis(1), np.column_stack([x, np.full(len(x), value)]))
+    assert "constant-column" in codes(fit)
+    with pytest.warns(FindingWarning, match="covariance of the columns is singular"):
+        measures = fit.fit_measures()
+    assert np.isnan([measures.chi_square, measures.rmsea, measures.cfi, measures.tli, measures.srmr]).all()
+
+
+def test_measures_of_a_singular_covariance_are_unknown(x, rng):
+    holes = np.where(rng.random(x.shape) < 0.1, np.nan, x)
+    for data in (np.column_stack([x, x[:, 0]]), x[:5], np.column_stack([holes, holes[:, 0]])):
+        fit = quiet(FactorAnalysis(1), data)
+        with pytest.warns(FindingWarning, match="covariance of the columns is singular"):
+            measures = fit.fit_measures()
+        assert np.isnan([measures.chi_square, measures.p_value, measures.rmsea, measures.cfi, measures.tli]).all()
+        assert np.isfinite(measures.srmr)
+
+
+def test_bartletts_statistic_needs_rows(rng):
+    few = rng.normal(size=(9, 6)) + rng.normal(size=(9, 1))
+    measures = quiet(FactorAnalysis(3), few).fit_measures()
+    assert np.isfinite(measures.bartlett_chi_square)
+    wide = rng.normal(size=(11, 10)) + rng.normal(size=(11, 1))
+    measures = quiet(FactorAnalysis(9), wide).fit_measures()
+    assert np.isnan(measures.bartlett_chi_square)
+    assert np.isnan(measures.bartlett_p_value)
+
+
+def test_measures_are_those_of_the_moments_in_any_units(x, rng):
+    fit = FactorAnalysis(1, tol=1e-8).fit(x)
+    covariance, implied = np.cov(x, rowvar=False, bias=True), fit.get_covariance()
+    discrepancy = np.trace(np.linalg.solve(implied, covariance)) - 6
+    discrepancy += np.linalg.slogdet(implied)[1] - np.linalg.slogdet(covariance)[1]
+    assert fit.fit_measures().chi_square == pytest.approx(250 * discrepancy, rel=1e-8)
+    moved = FactorAnalysis(1, tol=1e-8).fit(x * UNITS).fit_measures()
+    assert moved.chi_square == pytest.approx(fit.fit_measures().chi_square, rel=1e-6)
+    assert moved.srmr == pytest.approx(fit.fit_measures().srmr, rel=1e-5)
+
+
+def test_a_yardstick_that_did_not_converge_is_told(x, rng, monkeypatch):
+    import latentem.estimators.factor_model as module
+
+    holes = np.where(rng.random(x.shape) < 0.2, np.nan, x)
+    fit = FactorAnalysis(2).fit(holes)
+    whole = module.run
+    monkeypatch.setattr(module, "run", lambda *args, **options: whole(*args, **{**options, "max_iter": 2}))
+    with pytest.warns(ConvergenceWarning, match="unrestricted normal"):
+        fit.fit_measures(holes)

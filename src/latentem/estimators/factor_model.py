@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from functools import partial
+from math import nan
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, cast
 
@@ -19,7 +20,7 @@ from ..acceleration import Anderson
 from ..data import ArraySource, Source
 from ..em import Executor, run
 from ..errors import DataError, ParameterError
-from ..families.gaussian import FullGaussian
+from ..families.gaussian import FullGaussian, FullGaussianParameters
 from ..families.linear_gaussian import LinearGaussian, LinearGaussianParameters, loadings_given_noise
 from ..fitting import as_acceleration, as_generator, best_of, name_places, opened
 from ..kernels.gaussian import inverse_factors
@@ -32,8 +33,7 @@ from ..models.moment_rows import moment_rows, rows_with_moments
 from ..models.starts import draw_pool
 from ..result import EMResult, Finding, Iteration, Status
 from .factor_units import Units
-from .findings import examine, tell
-from .gaussian_mixture import column_scales
+from .findings import FindingWarning, examine, tell
 from .inputs import read_table, read_weights, require_observed, survey
 from .undoing import unchanged_on_error
 
@@ -44,6 +44,10 @@ SUSPECT, SUSPECT_IF_SLOW, ON_ITS_WAY = 1e-2, 0.1, 1e-3
 CHUNK_ROWS = 2016
 # How many columns are tried at their floors at a time.
 TRIED = 3
+_SINGULAR = (
+    "the covariance of the columns is singular (constant, equal or dependent columns, or no more rows than columns), "
+    "and the likelihood of an unrestricted normal has no bound: chi-square and all made of it are NaN; drop columns"
+)
 # Share of a column's variance that the others leave, below which columns may be equal or constant.
 SINGULAR = 1e-9
 
@@ -97,7 +101,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             with opened(self.executor) as workers:
                 few = moment_rows(source, workers)
                 pool = _pooled(few)
-                singular = source.missing or _is_singular(_covariance(pool, np.average(pool.values, 0, pool.weights)))
+                singular = source.missing or _may_be_singular(pool)
                 found = examine(source, rows.n_repeated, 1, variances=singular)
                 fitted = replace(self._fitted(few, q, workers), n_rows=source.n_rows)
             self._store(fitted, few, source, found, rows.n_repeated)
@@ -221,7 +225,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             noise = np.maximum(_checked_variances(given, len(variances)) / scale**2, 1e-12 * rough.noise)
         elif self._noise == "isotropic":
             noise = np.full(len(variances), _left_over(covariance, q))
-        elif pool.missing or _is_singular(covariance):
+        elif pool.missing or _is_singular(covariance, SINGULAR):
             return rough
         else:
             noise = (1 - 0.5 * q / len(covariance)) / np.diagonal(np.linalg.inv(covariance))
@@ -402,24 +406,60 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         """
         check_is_fitted(self)
         rows = self._rows_again(X, sample_weight)
-        p, floor = self.n_features_in_, tuple(1e-12 * column_scales(rows) ** 2)
-        model = LatentVariableModel(Categorical(1), FullGaussian(floor=floor))
-        start = ModelParameters(CategoricalParameters(np.ones(1)), model.family.start(_pooled(rows), 1))
-        independent = LatentVariableModel(Normal(1), self._independent(floor))
-        with opened(self.executor) as workers:
-            climb = partial(run, executor=workers, acceleration=Anderson(), tol=1e-6, max_iter=5000)
-            full = climb(model, rows, start)
-            alone = climb(independent, rows, independent.start(_pooled(rows), 1))
+        units = Units.of(rows, common=False)
+        moved = units.applied(rows)
+        implied = self.get_covariance() / np.outer(units.scale, units.scale)
+        observed, saturated = self._saturated(moved, implied, (self.mean_ - units.centre) / units.scale)
+        totals, variances = _alone(moved)
+        jacobian = float(totals @ np.log(units.scale))
+        if np.isnan(saturated):
+            warnings.warn(_SINGULAR, FindingWarning, stacklevel=2)
         return factor_fit(
-            log_likelihood=self.log_likelihood_,
-            saturated=full.log_likelihood,
-            independent=alone.log_likelihood,
-            observed=full.parameters.emission.covariances[0],
-            implied=self.get_covariance(),
+            log_likelihood=self.log_likelihood_ + jacobian,
+            saturated=saturated,
+            independent=float(-0.5 * totals @ (np.log(2 * np.pi * np.maximum(variances, SINGULAR)) + 1)),
+            observed=observed,
+            implied=implied,
             n=float(self.result_.expectation.weight),
-            n_parameters=self.n_parameters_ - p,
+            n_parameters=self.n_parameters_ - self.n_features_in_,
             n_factors=len(self.components_),
         )
+
+    def _saturated(self, rows: Source, implied: FloatArray, mean: FloatArray) -> tuple[FloatArray, float]:
+        """The covariance (p, p) of an unrestricted normal and its ℓ, NaN where it is singular: ℓ has no bound there.
+
+        In closed form where nothing is missing; else by EM from what the factor model implies.
+        """
+        p = len(mean)
+        if not rows.missing:
+            pool = _pooled(rows)
+            weights = pool.unit_weights(per_group=False)
+            covariance = _covariance(pool, np.average(pool.values, 0, weights))
+            singular = _is_singular(covariance, SINGULAR)
+            log_determinant = nan if singular else np.linalg.slogdet(covariance)[1]
+            return covariance, -0.5 * float(weights.sum() * (p * np.log(2 * np.pi) + log_determinant + p))
+        model = LatentVariableModel(Categorical(1), FullGaussian(floor=(1e-12,) * p))
+        emission = FullGaussianParameters(mean[None], implied[None])
+        start = ModelParameters(CategoricalParameters(np.ones(1)), emission)
+
+        def collapses(iteration: Iteration) -> bool:
+            params = cast("ModelParameters", iteration.parameters)
+            return _is_singular(params.emission.covariances[0], SINGULAR)
+
+        with opened(self.executor) as workers:
+            climb = partial(run, executor=workers, acceleration=Anderson(), tol=1e-4, max_iter=2000)
+            full = climb(model, rows, start, callbacks=(collapses,))
+        covariance = full.parameters.emission.covariances[0]
+        if _is_singular(covariance, SINGULAR):
+            return covariance, nan
+        if not full.converged:
+            warnings.warn(
+                f"the unrestricted normal that the factors are measured against did not converge; {full.status.value}; "
+                "chi-square and all that is made of it may be too small",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return covariance, full.log_likelihood
 
     def _rows_again(self, X: Any, sample_weight: Any) -> Source:
         if self._moments is not None:
@@ -427,9 +467,6 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if X is None:
             raise DataError("no moments stand for these data, whose missing entries vary from row to row: give X again")
         return self._source(X, sample_weight, reset=False)
-
-    def _independent(self, floor: tuple[float, ...]) -> LinearGaussian:
-        return LinearGaussian("diagonal", loadings=np.zeros((len(floor), 1)), floor=floor)
 
     @property
     def _n_features_out(self) -> int:
@@ -476,16 +513,31 @@ def _at_the_floor(climb: Any, model: LatentVariableModel, result: EMResult) -> E
     return climb(model, result.parameters) if result.status is Status.STOPPED else result
 
 
-def _is_singular(covariance: FloatArray) -> bool:
-    """Whether columns may be constant or equal: no variance, or correlations that have lost a direction."""
+def _is_singular(covariance: FloatArray, least: FloatArray | float) -> bool:
+    """Whether columns may be constant or equal: no variance beyond the least, or correlations that lost a direction."""
     scale = np.sqrt(np.diagonal(covariance))
-    if not np.all(scale > 0):
+    if not np.all(scale**2 > least):
         return True
     try:
         factor = np.linalg.cholesky(covariance / np.outer(scale, scale))
     except np.linalg.LinAlgError:
         return True
     return bool(np.min(np.diagonal(factor)) ** 2 < SINGULAR)
+
+
+def _may_be_singular(pool: Any) -> bool:
+    """The same of complete rows; a variance of the size that rounding of the mean leaves is none."""
+    mean = np.average(pool.values, 0, pool.weights)
+    return _is_singular(_covariance(pool, mean), np.finfo(float).eps * mean**2)
+
+
+def _alone(rows: Source) -> tuple[FloatArray, FloatArray]:
+    """Weights of the observed entries of each column, and their variances, each (p,)."""
+    values, weights = _table(rows)
+    seen = ~np.isnan(values)
+    totals = weights @ seen
+    mean = weights @ np.where(seen, values, 0.0) / totals
+    return totals, weights @ np.where(seen, values - mean, 0.0) ** 2 / totals
 
 
 def _table(source: Source) -> tuple[FloatArray, FloatArray]:
