@@ -1,12 +1,15 @@
 """Factor analysis beyond the peer: weights, missing entries, covariances, scores, rotations, and harsh data."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
+from latentem.data import ArraySource
+from latentem.errors import ParameterError
 from latentem.estimators import FactorAnalysis, FindingWarning, ProbabilisticPCA
 from latentem.families import LinearGaussian
 from latentem.latents import Normal
@@ -302,3 +305,37 @@ def test_a_yardstick_that_did_not_converge_is_told(x, rng, monkeypatch):
     monkeypatch.setattr(module, "run", lambda *args, **options: whole(*args, **{**options, "max_iter": 2}))
     with pytest.warns(ConvergenceWarning, match="unrestricted normal"):
         fit.fit_measures(holes)
+
+
+def test_moments_are_checked_and_names_of_earlier_columns_go(x):
+    import pandas as pd
+
+    fit = FactorAnalysis(1).fit(pd.DataFrame(x, columns=list("abcdef")))
+    for mean, told in (([np.nan, 0, 0], "entry 0 is nan"), ([0, np.inf, 0], "entry 1 is inf"), ([0, 0], "shape")):
+        with pytest.raises(ParameterError, match=told):
+            fit.fit_covariance(0.5 * np.eye(3) + 0.5, 10, mean=mean)
+    for count in ("a", None, np.nan, -1):
+        with pytest.raises(ParameterError, match="n_samples must be a positive number"):
+            fit.fit_covariance(np.eye(4), count)
+    assert list(fit.feature_names_in_) == list("abcdef")
+    fit.fit_covariance(0.5 * np.eye(3) + 0.5, 10)
+    assert not hasattr(fit, "feature_names_in_")
+    for count in (-1, 1.5):
+        with pytest.raises(ParameterError, match="whole number"):
+            fit.sample(count)
+    assert fit.sample(0).shape == (0, 3)
+
+
+def test_a_floor_is_a_heywood_case_only_where_the_likelihood_falls_from_it(x):
+    family = LinearGaussian(floor=1e-9)
+    model = LatentVariableModel(Normal(1), family)
+    batch = next(iter(ArraySource(x)))
+    start = model.start(batch, 1)
+    low = replace(start, emission=replace(start.emission, noise=np.full(6, 1e-9)))
+    statistics = model.e_step(low, batch).statistics
+    told = dict(family.findings(statistics.emission, low.emission))
+    slopes = family.score(statistics.emission, low.emission)[-6:]
+    assert np.any(slopes > 0)
+    for j, slope in enumerate(slopes):
+        assert ("the fit started" in told[j]) == (slope > 0)
+        assert ("towards zero" in told[j]) == (slope <= 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from functools import partial
-from math import nan
+from math import inf, nan
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, cast
 
@@ -128,22 +128,23 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ------
         DataError
             A matrix that is not square, symmetric, finite and positive semidefinite.
+        ParameterError
+            A mean that is not p finite numbers, a number of rows that is not positive.
         """
         with unchanged_on_error(self):
             matrix = _checked_covariance(covariance)
             p = len(matrix)
-            if not (np.isfinite(n_samples) and n_samples > 0):
-                raise ParameterError(f"n_samples must be a positive number, got {n_samples!r}")
-            centre = np.zeros(p) if mean is None else np.asarray(mean, float)
-            if centre.shape != (p,):
-                raise ParameterError(f"mean must have shape ({p},), got {centre.shape}")
+            n = _checked_count(n_samples)
+            centre = np.zeros(p) if mean is None else _checked_mean(mean, p)
             q = self._factors(p)
-            values, weights = rows_with_moments(float(n_samples), centre, matrix * n_samples)
+            values, weights = rows_with_moments(n, centre, matrix * n)
             few = ArraySource(values, weights=weights)
             self.n_features_in_ = p
+            if hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
             with opened(self.executor) as workers:
-                fitted = replace(self._fitted(few, q, workers), n_rows=round(n_samples))
-            self._store(fitted, few, few, [], round(n_samples))
+                fitted = replace(self._fitted(few, q, workers), n_rows=round(n))
+            self._store(fitted, few, few, [], round(n))
         return self
 
     def _source(self, X: Any, sample_weight: Any, *, reset: bool) -> Source:
@@ -369,6 +370,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def sample(self, n_samples: int = 1) -> FloatArray:
         """Draw rows from the fitted model, (n_samples, p)."""
         check_is_fitted(self)
+        if not isinstance(n_samples, int | np.integer) or n_samples < 0:
+            raise ParameterError(f"n_samples must be a whole number, at least 0, got {n_samples!r}")
         rng = as_generator(self.random_state)
         return self.result_.model.sample(self._parameters, np.zeros(int(n_samples), int), rng)
 
@@ -586,6 +589,22 @@ def _checked_covariance(covariance: Any) -> FloatArray:
     if np.linalg.eigvalsh(matrix)[0] < -1e-8 * np.diagonal(matrix).max():
         raise DataError("a covariance has no negative eigenvalue; this matrix has one (pairwise deletion can cause it)")
     return matrix
+
+
+def _checked_count(n_samples: Any) -> float:
+    if not (isinstance(n_samples, Real) and 0 < float(n_samples) < inf):
+        raise ParameterError(f"n_samples must be a positive number, got {n_samples!r}")
+    return float(n_samples)
+
+
+def _checked_mean(mean: Any, p: int) -> FloatArray:
+    centre = np.asarray(mean, float)
+    if centre.shape != (p,):
+        raise ParameterError(f"mean must have shape ({p},), got {centre.shape}")
+    if not np.all(np.isfinite(centre)):
+        j = int(np.flatnonzero(~np.isfinite(centre))[0])
+        raise ParameterError(f"mean must be {p} finite numbers, but entry {j} is {centre[j]}")
+    return centre
 
 
 def _identification(p: int, q: int, n: int, noise: str) -> list[Finding]:
