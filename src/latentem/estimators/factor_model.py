@@ -20,6 +20,7 @@ from ..acceleration import Anderson
 from ..data import ArraySource, Source
 from ..em import Executor, run
 from ..errors import DataError, ParameterError
+from ..families.columnwise import weighted_column_mean
 from ..families.gaussian import FullGaussian, FullGaussianParameters
 from ..families.linear_gaussian import LinearGaussian, LinearGaussianParameters, loadings_given_noise
 from ..fitting import as_acceleration, as_generator, best_of, name_places, opened
@@ -214,25 +215,25 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         Jöreskog's are (1 - q / 2p) / (S⁻¹)ᵢᵢ; principal axes serve where S is singular or entries are missing.
         """
         pool = _pooled(few)
-        rough: LinearGaussianParameters = model.family.start(pool, max(q, 1))
-        if not q:
-            return rough
+        offset = weighted_column_mean(pool)
+        covariance = _covariance(pool, offset)
+        variances, p = np.diagonal(covariance), len(covariance)
         given = getattr(self, "noise_variance_init", None)
-        covariance = _covariance(pool, rough.offset)
-        variances = np.diagonal(covariance)
+        if not q:
+            return cast("LinearGaussianParameters", model.family.start(pool, 1))
         if rng is not None:
-            noise = np.maximum(variances, rough.noise) * rng.uniform(0.05, 0.95, size=len(variances))
+            noise = np.maximum(variances, SINGULAR) * rng.uniform(0.05, 0.95, size=p)
         elif given is not None:
-            noise = np.maximum(_checked_variances(given, len(variances)) / scale**2, 1e-12 * rough.noise)
+            noise = np.maximum(_checked_variances(given, p) / scale**2, 1e-12)
         elif self._noise == "isotropic":
-            noise = np.full(len(variances), _left_over(covariance, q))
+            noise = np.full(p, _left_over(covariance, q))
         elif pool.missing or _is_singular(covariance, SINGULAR):
-            return rough
+            return cast("LinearGaussianParameters", model.family.start(pool, q))
         else:
-            noise = (1 - 0.5 * q / len(covariance)) / np.diagonal(np.linalg.inv(covariance))
+            noise = (1 - 0.5 * q / p) / np.diagonal(np.linalg.inv(covariance))
         if self._noise == "isotropic":
-            noise = np.full(len(noise), noise.mean())
-        return replace(rough, noise=noise, loadings=loadings_given_noise(covariance, noise, q))
+            noise = np.full(p, noise.mean())
+        return LinearGaussianParameters.of(offset, loadings_given_noise(covariance, noise, q), noise)
 
     def _store(
         self, result: EMResult, few: Source, source: Source, found: list[Finding], n: int
