@@ -412,6 +412,13 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         X, sample_weight
             The data of the fit, needed only where rows have so many patterns of missing entries that no moments stand
             for them.
+
+        Warns
+        -----
+        FindingWarning
+            The covariance is singular: all but SRMR are NaN.
+        ConvergenceWarning
+            The full normal did not converge, so that χ² may be too small.
         """
         check_is_fitted(self)
         rows = self._rows_again(X, sample_weight)
