@@ -1,11 +1,15 @@
 """Factor analysis beyond the peer: weights, missing entries, covariances, scores, rotations, and harsh data."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning
 
+from latentem.data import ArraySource
+from latentem.errors import ParameterError
 from latentem.estimators import FactorAnalysis, FindingWarning, ProbabilisticPCA
 from latentem.families import LinearGaussian
 from latentem.latents import Normal
@@ -129,6 +133,7 @@ def test_more_factors_than_moments_can_tell_are_told(x):
         fit = FactorAnalysis(4, max_iter=3000).fit(x)
     assert "not-identified" in codes(fit)
     assert np.isnan(fit.fit_measures().rmsea)
+    assert np.isnan(fit.fit_measures().cfi)
 
 
 def test_harsh_data_are_told_and_give_finite_numbers(x):
@@ -210,3 +215,127 @@ def test_the_model_is_the_one_that_em_fit_takes(x):
     result = em.fit(LatentVariableModel(Normal(2), LinearGaussian()), x, acceleration="anderson", tol=1e-8)
     assert result.log_likelihood == pytest.approx(fit.log_likelihood_, abs=1e-6)
     assert result.n_rows == 250
+
+
+UNITS = np.array([1e4, 1.0, 1e-2, 50.0, 1e6, 0.3])
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-6])
+@pytest.mark.parametrize(
+    ("kind", "units"),
+    [(FactorAnalysis, 1e3), (FactorAnalysis, 1e8), (FactorAnalysis, UNITS), (ProbabilisticPCA, 1e3)],
+)
+def test_units_of_columns_change_units_and_nothing_else(x, kind, units, tol):
+    plain, moved = kind(2, tol=tol).fit(x), kind(2, tol=tol).fit(x * units)
+    assert moved.result_.status is plain.result_.status
+    assert abs(moved.result_.n_iter - plain.result_.n_iter) <= 2
+    scale = np.broadcast_to(units, 6)
+    covariance = plain.get_covariance() * np.outer(scale, scale)
+    np.testing.assert_allclose(moved.get_covariance(), covariance, rtol=1e-6)
+    np.testing.assert_allclose(np.abs(moved.components_), np.abs(plain.components_) * units, rtol=1e-5)
+    np.testing.assert_allclose(moved.noise_variance_, plain.noise_variance_ * np.square(units), rtol=1e-6)
+    jacobian = len(x) * np.log(scale).sum()
+    assert moved.log_likelihood_ == pytest.approx(plain.log_likelihood_ - jacobian, abs=1e-6)
+    assert moved.log_likelihood_ == pytest.approx(moved.score_samples(x * units).sum(), rel=1e-12)
+    assert moved.loglike_[-1] == moved.log_likelihood_ == moved.result_.objective
+
+
+def test_units_change_nothing_where_entries_are_missing(x, rng):
+    holes = np.where(rng.random(x.shape) < 0.3, np.nan, x)
+    for rows in (holes[:60], holes):
+        plain, moved = quiet(FactorAnalysis(2), rows), quiet(FactorAnalysis(2), rows * UNITS)
+        assert abs(moved.result_.n_iter - plain.result_.n_iter) <= 2
+        np.testing.assert_allclose(moved.noise_variance_, plain.noise_variance_ * UNITS**2, rtol=1e-5)
+        assert moved.log_likelihood_ == pytest.approx(moved.score_samples(rows * UNITS).sum(), rel=1e-12)
+
+
+def test_a_start_is_given_in_the_units_of_the_data(x):
+    start = np.full(6, 0.4)
+    plain = FactorAnalysis(2, noise_variance_init=start).fit(x)
+    moved = FactorAnalysis(2, noise_variance_init=start * UNITS**2).fit(x * UNITS)
+    np.testing.assert_allclose(np.diff(moved.loglike_), np.diff(plain.loglike_), atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, 0.1, 3.7, 1e8])
+def test_a_constant_column_is_told_as_constant(x, value):
+    fit = quiet(FactorAnalysis(1), np.column_stack([x, np.full(len(x), value)]))
+    assert "constant-column" in codes(fit)
+    with pytest.warns(FindingWarning, match="covariance of the columns is singular"):
+        measures = fit.fit_measures()
+    assert np.isnan([measures.chi_square, measures.rmsea, measures.cfi, measures.tli, measures.srmr]).all()
+
+
+def test_measures_of_a_singular_covariance_are_unknown(x, rng):
+    holes = np.where(rng.random(x.shape) < 0.1, np.nan, x)
+    for data in (np.column_stack([x, x[:, 0]]), x[:5], np.column_stack([holes, holes[:, 0]])):
+        fit = quiet(FactorAnalysis(1), data)
+        with pytest.warns(FindingWarning, match="covariance of the columns is singular"):
+            measures = fit.fit_measures()
+        assert np.isnan([measures.chi_square, measures.p_value, measures.rmsea, measures.cfi, measures.tli]).all()
+        assert np.isfinite(measures.srmr)
+
+
+def test_bartletts_statistic_needs_rows(rng):
+    few = rng.normal(size=(9, 6)) + rng.normal(size=(9, 1))
+    measures = quiet(FactorAnalysis(3), few).fit_measures()
+    assert np.isfinite(measures.bartlett_chi_square)
+    wide = rng.normal(size=(11, 10)) + rng.normal(size=(11, 1))
+    measures = quiet(FactorAnalysis(9), wide).fit_measures()
+    assert np.isnan(measures.bartlett_chi_square)
+    assert np.isnan(measures.bartlett_p_value)
+
+
+def test_measures_are_those_of_the_moments_in_any_units(x, rng):
+    fit = FactorAnalysis(1, tol=1e-8).fit(x)
+    covariance, implied = np.cov(x, rowvar=False, bias=True), fit.get_covariance()
+    discrepancy = np.trace(np.linalg.solve(implied, covariance)) - 6
+    discrepancy += np.linalg.slogdet(implied)[1] - np.linalg.slogdet(covariance)[1]
+    assert fit.fit_measures().chi_square == pytest.approx(250 * discrepancy, rel=1e-8)
+    moved = FactorAnalysis(1, tol=1e-8).fit(x * UNITS).fit_measures()
+    assert moved.chi_square == pytest.approx(fit.fit_measures().chi_square, rel=1e-6)
+    assert moved.srmr == pytest.approx(fit.fit_measures().srmr, rel=1e-5)
+
+
+def test_a_yardstick_that_did_not_converge_is_told(x, rng, monkeypatch):
+    import latentem.estimators.factor_model as module
+
+    holes = np.where(rng.random(x.shape) < 0.2, np.nan, x)
+    fit = FactorAnalysis(2).fit(holes)
+    whole = module.run
+    monkeypatch.setattr(module, "run", lambda *args, **options: whole(*args, **{**options, "max_iter": 2}))
+    with pytest.warns(ConvergenceWarning, match="unrestricted normal"):
+        fit.fit_measures(holes)
+
+
+def test_moments_are_checked_and_names_of_earlier_columns_go(x):
+    import pandas as pd
+
+    fit = FactorAnalysis(1).fit(pd.DataFrame(x, columns=list("abcdef")))
+    for mean, told in (([np.nan, 0, 0], "entry 0 is nan"), ([0, np.inf, 0], "entry 1 is inf"), ([0, 0], "shape")):
+        with pytest.raises(ParameterError, match=told):
+            fit.fit_covariance(0.5 * np.eye(3) + 0.5, 10, mean=mean)
+    for count in ("a", None, np.nan, -1):
+        with pytest.raises(ParameterError, match="n_samples must be a positive number"):
+            fit.fit_covariance(np.eye(4), count)
+    assert list(fit.feature_names_in_) == list("abcdef")
+    fit.fit_covariance(0.5 * np.eye(3) + 0.5, 10)
+    assert not hasattr(fit, "feature_names_in_")
+    for count in (-1, 1.5):
+        with pytest.raises(ParameterError, match="whole number"):
+            fit.sample(count)
+    assert fit.sample(0).shape == (0, 3)
+
+
+def test_a_floor_is_a_heywood_case_only_where_the_likelihood_falls_from_it(x):
+    family = LinearGaussian(floor=1e-9)
+    model = LatentVariableModel(Normal(1), family)
+    batch = next(iter(ArraySource(x)))
+    start = model.start(batch, 1)
+    low = replace(start, emission=replace(start.emission, noise=np.full(6, 1e-9)))
+    statistics = model.e_step(low, batch).statistics
+    told = dict(family.findings(statistics.emission, low.emission))
+    slopes = family.score(statistics.emission, low.emission)[-6:]
+    assert np.any(slopes > 0)
+    for j, slope in enumerate(slopes):
+        assert ("the fit started" in told[j]) == (slope > 0)
+        assert ("towards zero" in told[j]) == (slope <= 0)

@@ -28,7 +28,7 @@ class FactorAnalysis(FactorModel):
     max_iter : int
         Passes over the moments, at most.
     noise_variance_init : (p,), optional
-        Where the noise variances start; None: where principal axes put them.
+        Where the noise variances start; None: at those of Jöreskog (1967), after a few EM steps on the covariance.
     svd_method, iterated_power
         Taken for the peer's sake: EM on the moments needs no singular value decomposition of the data.
     rotation : {"varimax", "quartimax", "promax", "oblimin"}, optional

@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from functools import partial
+from math import inf, nan
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, cast
 
@@ -19,7 +20,8 @@ from ..acceleration import Anderson
 from ..data import ArraySource, Source
 from ..em import Executor, run
 from ..errors import DataError, ParameterError
-from ..families.gaussian import FullGaussian
+from ..families.columnwise import weighted_column_mean
+from ..families.gaussian import FullGaussian, FullGaussianParameters
 from ..families.linear_gaussian import LinearGaussian, LinearGaussianParameters, loadings_given_noise
 from ..fitting import as_acceleration, as_generator, best_of, name_places, opened
 from ..kernels.gaussian import inverse_factors
@@ -31,8 +33,8 @@ from ..models.factor_fit import FactorFit, factor_fit
 from ..models.moment_rows import moment_rows, rows_with_moments
 from ..models.starts import draw_pool
 from ..result import EMResult, Finding, Iteration, Status
-from .findings import examine, tell
-from .gaussian_mixture import column_scales
+from .factor_units import Units
+from .findings import FindingWarning, examine, tell
 from .inputs import read_table, read_weights, require_observed, survey
 from .undoing import unchanged_on_error
 
@@ -41,8 +43,14 @@ from .undoing import unchanged_on_error
 SUSPECT, SUSPECT_IF_SLOW, ON_ITS_WAY = 1e-2, 0.1, 1e-3
 # Rows in a chunk: a few compiled calls each, which make no products of columns but their sum.
 CHUNK_ROWS = 2016
+# EM steps on the covariance with which a start is made.
+START_STEPS = 40
 # How many columns are tried at their floors at a time.
 TRIED = 3
+_SINGULAR = (
+    "the covariance of the columns is singular (constant, equal or dependent columns, or no more rows than columns), "
+    "and the likelihood of an unrestricted normal has no bound: chi-square and all made of it are NaN; drop columns"
+)
 # Share of a column's variance that the others leave, below which columns may be equal or constant.
 SINGULAR = 1e-9
 
@@ -96,7 +104,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             with opened(self.executor) as workers:
                 few = moment_rows(source, workers)
                 pool = _pooled(few)
-                singular = source.missing or _is_singular(_covariance(pool, np.average(pool.values, 0, pool.weights)))
+                singular = source.missing or _may_be_singular(pool)
                 found = examine(source, rows.n_repeated, 1, variances=singular)
                 fitted = replace(self._fitted(few, q, workers), n_rows=source.n_rows)
             self._store(fitted, few, source, found, rows.n_repeated)
@@ -123,22 +131,23 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         ------
         DataError
             A matrix that is not square, symmetric, finite and positive semidefinite.
+        ParameterError
+            A mean that is not p finite numbers, a number of rows that is not positive.
         """
         with unchanged_on_error(self):
             matrix = _checked_covariance(covariance)
             p = len(matrix)
-            if not (np.isfinite(n_samples) and n_samples > 0):
-                raise ParameterError(f"n_samples must be a positive number, got {n_samples!r}")
-            centre = np.zeros(p) if mean is None else np.asarray(mean, float)
-            if centre.shape != (p,):
-                raise ParameterError(f"mean must have shape ({p},), got {centre.shape}")
+            n = _checked_count(n_samples)
+            centre = np.zeros(p) if mean is None else _checked_mean(mean, p)
             q = self._factors(p)
-            values, weights = rows_with_moments(float(n_samples), centre, matrix * n_samples)
+            values, weights = rows_with_moments(n, centre, matrix * n)
             few = ArraySource(values, weights=weights)
             self.n_features_in_ = p
+            if hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
             with opened(self.executor) as workers:
-                fitted = replace(self._fitted(few, q, workers), n_rows=round(n_samples))
-            self._store(fitted, few, few, [], round(n_samples))
+                fitted = replace(self._fitted(few, q, workers), n_rows=round(n))
+            self._store(fitted, few, few, [], round(n))
         return self
 
     def _source(self, X: Any, sample_weight: Any, *, reset: bool) -> Source:
@@ -159,10 +168,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             raise DataError(f"n_components={q} factors for {p} columns; use at most {p}")
         return q
 
-    def _model(self, source: Source, q: int) -> LatentVariableModel:
-        floors = tuple(float(floor) for floor in max(self.floor, 1e-12) * column_scales(source) ** 2)
-        if self._noise == "isotropic":
-            floors = (float(np.mean(floors)),) * len(floors)
+    def _model(self, scale: FloatArray, q: int) -> LatentVariableModel:
+        floors = tuple(float(floor) for floor in max(self.floor, 1e-12) * scale**2)
         return LatentVariableModel(Normal(max(q, 1)), self._family(q, floors))
 
     def _family(self, q: int, floors: tuple[float, ...]) -> LinearGaussian:
@@ -171,7 +178,14 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return LinearGaussian(self._noise, loadings=held, floor=floors)
 
     def _fitted(self, few: Source, q: int, workers: Executor) -> EMResult:
-        model, rng = self._model(few, q), as_generator(self.random_state)
+        """In units of the columns' spread, so that none of them counts for more in a step; told in the user's."""
+        units = Units.of(few, common=self._noise == "isotropic")
+        found = self._fitted_in_units(units.applied(few), q, workers, units.scale)
+        model = self._model(units.scale, q)
+        return units.undone(found, model, few, workers)
+
+    def _fitted_in_units(self, few: Source, q: int, workers: Executor, scale: FloatArray) -> EMResult:
+        model, rng = self._model(np.ones(len(scale)), q), as_generator(self.random_state)
 
         def climb(model: LatentVariableModel, start: ModelParameters, *watchers: Any) -> EMResult:
             return run(
@@ -186,7 +200,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             )
 
         def attempt(number: int) -> EMResult:
-            emission = self._start(model, few, q, rng if number else None)
+            emission = self._start(model, few, q, rng if number else None, scale)
             start = ModelParameters(model.latent.start(), emission)
             if not q or self._noise != "diagonal":
                 return climb(model, start)
@@ -196,32 +210,35 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return best_of(attempt, self.n_init, 0, lambda result: result, lambda result: result.status is interrupted)
 
     def _start(
-        self, model: LatentVariableModel, few: Source, q: int, rng: np.random.Generator | None
+        self, model: LatentVariableModel, few: Source, q: int, rng: np.random.Generator | None, scale: FloatArray
     ) -> LinearGaussianParameters:
         """From the user's noise variances, random ones, or those of Jöreskog (1967), each with its best loadings.
 
-        Jöreskog's are (1 - q / 2p) / (S⁻¹)ᵢᵢ; principal axes serve where S is singular or entries are missing.
+        Jöreskog's are (1 - q / 2p) / (S⁻¹)ᵢᵢ, and a few EM steps on S alone go on from them; principal axes serve where
+        S is singular or entries are missing.
         """
         pool = _pooled(few)
-        rough: LinearGaussianParameters = model.family.start(pool, max(q, 1))
-        if not q:
-            return rough
+        offset = weighted_column_mean(pool)
+        covariance = _covariance(pool, offset)
+        variances, p = np.diagonal(covariance), len(covariance)
         given = getattr(self, "noise_variance_init", None)
-        covariance = _covariance(pool, rough.offset)
-        variances = np.diagonal(covariance)
+        if not q:
+            return cast("LinearGaussianParameters", model.family.start(pool, 1))
         if rng is not None:
-            noise = np.maximum(variances, rough.noise) * rng.uniform(0.05, 0.95, size=len(variances))
+            noise = np.maximum(variances, SINGULAR) * rng.uniform(0.05, 0.95, size=p)
         elif given is not None:
-            noise = np.maximum(_checked_variances(given, len(variances)), 1e-12 * rough.noise)
+            noise = np.maximum(_checked_variances(given, p) / scale**2, 1e-12)
         elif self._noise == "isotropic":
-            noise = np.full(len(variances), _left_over(covariance, q))
-        elif pool.missing or _is_singular(covariance):
-            return rough
+            noise = np.full(p, _left_over(covariance, q))
+        elif pool.missing or _is_singular(covariance, SINGULAR):
+            return cast("LinearGaussianParameters", model.family.start(pool, q))
         else:
-            noise = (1 - 0.5 * q / len(covariance)) / np.diagonal(np.linalg.inv(covariance))
+            noise = (1 - 0.5 * q / p) / np.diagonal(np.linalg.inv(covariance))
+            loadings = loadings_given_noise(covariance, noise, q)
+            return LinearGaussianParameters.of(offset, *_stepped(covariance, loadings, noise, max(self.floor, 1e-12)))
         if self._noise == "isotropic":
-            noise = np.full(len(noise), noise.mean())
-        return replace(rough, noise=noise, loadings=loadings_given_noise(covariance, noise, q))
+            noise = np.full(p, noise.mean())
+        return LinearGaussianParameters.of(offset, loadings_given_noise(covariance, noise, q), noise)
 
     def _store(
         self, result: EMResult, few: Source, source: Source, found: list[Finding], n: int
@@ -359,6 +376,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def sample(self, n_samples: int = 1) -> FloatArray:
         """Draw rows from the fitted model, (n_samples, p)."""
         check_is_fitted(self)
+        if not isinstance(n_samples, int | np.integer) or n_samples < 0:
+            raise ParameterError(f"n_samples must be a whole number, at least 0, got {n_samples!r}")
         rng = as_generator(self.random_state)
         return self.result_.model.sample(self._parameters, np.zeros(int(n_samples), int), rng)
 
@@ -393,27 +412,70 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         X, sample_weight
             The data of the fit, needed only where rows have so many patterns of missing entries that no moments stand
             for them.
+
+        Warns
+        -----
+        FindingWarning
+            The covariance is singular: all but SRMR are NaN.
+        ConvergenceWarning
+            The full normal did not converge, so that χ² may be too small.
         """
         check_is_fitted(self)
         rows = self._rows_again(X, sample_weight)
-        p, floor = self.n_features_in_, tuple(1e-12 * column_scales(rows) ** 2)
-        model = LatentVariableModel(Categorical(1), FullGaussian(floor=floor))
-        start = ModelParameters(CategoricalParameters(np.ones(1)), model.family.start(_pooled(rows), 1))
-        independent = LatentVariableModel(Normal(1), self._independent(floor))
-        with opened(self.executor) as workers:
-            climb = partial(run, executor=workers, acceleration=Anderson(), tol=1e-6, max_iter=5000)
-            full = climb(model, rows, start)
-            alone = climb(independent, rows, independent.start(_pooled(rows), 1))
+        units = Units.of(rows, common=False)
+        moved = units.applied(rows)
+        implied = self.get_covariance() / np.outer(units.scale, units.scale)
+        observed, saturated = self._saturated(moved, implied, (self.mean_ - units.centre) / units.scale)
+        totals, variances = _alone(moved)
+        jacobian = float(totals @ np.log(units.scale))
+        if np.isnan(saturated):
+            warnings.warn(_SINGULAR, FindingWarning, stacklevel=2)
         return factor_fit(
-            log_likelihood=self.log_likelihood_,
-            saturated=full.log_likelihood,
-            independent=alone.log_likelihood,
-            observed=full.parameters.emission.covariances[0],
-            implied=self.get_covariance(),
+            log_likelihood=self.log_likelihood_ + jacobian,
+            saturated=saturated,
+            independent=float(-0.5 * totals @ (np.log(2 * np.pi * np.maximum(variances, SINGULAR)) + 1)),
+            observed=observed,
+            implied=implied,
             n=float(self.result_.expectation.weight),
-            n_parameters=self.n_parameters_ - p,
+            n_parameters=self.n_parameters_ - self.n_features_in_,
             n_factors=len(self.components_),
         )
+
+    def _saturated(self, rows: Source, implied: FloatArray, mean: FloatArray) -> tuple[FloatArray, float]:
+        """The covariance (p, p) of an unrestricted normal and its ℓ, NaN where it is singular: ℓ has no bound there.
+
+        In closed form where nothing is missing; else by EM from what the factor model implies.
+        """
+        p = len(mean)
+        if not rows.missing:
+            pool = _pooled(rows)
+            weights = pool.unit_weights(per_group=False)
+            covariance = _covariance(pool, np.average(pool.values, 0, weights))
+            singular = _is_singular(covariance, SINGULAR)
+            log_determinant = nan if singular else np.linalg.slogdet(covariance)[1]
+            return covariance, -0.5 * float(weights.sum() * (p * np.log(2 * np.pi) + log_determinant + p))
+        model = LatentVariableModel(Categorical(1), FullGaussian(floor=(1e-12,) * p))
+        emission = FullGaussianParameters(mean[None], implied[None])
+        start = ModelParameters(CategoricalParameters(np.ones(1)), emission)
+
+        def collapses(iteration: Iteration) -> bool:
+            params = cast("ModelParameters", iteration.parameters)
+            return _is_singular(params.emission.covariances[0], SINGULAR)
+
+        with opened(self.executor) as workers:
+            climb = partial(run, executor=workers, acceleration=Anderson(), tol=1e-4, max_iter=2000)
+            full = climb(model, rows, start, callbacks=(collapses,))
+        covariance = full.parameters.emission.covariances[0]
+        if _is_singular(covariance, SINGULAR):
+            return covariance, nan
+        if not full.converged:
+            warnings.warn(
+                f"the unrestricted normal that the factors are measured against did not converge; {full.status.value}; "
+                "chi-square and all that is made of it may be too small",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return covariance, full.log_likelihood
 
     def _rows_again(self, X: Any, sample_weight: Any) -> Source:
         if self._moments is not None:
@@ -421,9 +483,6 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if X is None:
             raise DataError("no moments stand for these data, whose missing entries vary from row to row: give X again")
         return self._source(X, sample_weight, reset=False)
-
-    def _independent(self, floor: tuple[float, ...]) -> LinearGaussian:
-        return LinearGaussian("diagonal", loadings=np.zeros((len(floor), 1)), floor=floor)
 
     @property
     def _n_features_out(self) -> int:
@@ -470,16 +529,31 @@ def _at_the_floor(climb: Any, model: LatentVariableModel, result: EMResult) -> E
     return climb(model, result.parameters) if result.status is Status.STOPPED else result
 
 
-def _is_singular(covariance: FloatArray) -> bool:
-    """Whether columns may be constant or equal: no variance, or correlations that have lost a direction."""
+def _is_singular(covariance: FloatArray, least: FloatArray | float) -> bool:
+    """Whether columns may be constant or equal: no variance beyond the least, or correlations that lost a direction."""
     scale = np.sqrt(np.diagonal(covariance))
-    if not np.all(scale > 0):
+    if not np.all(scale**2 > least):
         return True
     try:
         factor = np.linalg.cholesky(covariance / np.outer(scale, scale))
     except np.linalg.LinAlgError:
         return True
     return bool(np.min(np.diagonal(factor)) ** 2 < SINGULAR)
+
+
+def _may_be_singular(pool: Any) -> bool:
+    """The same of complete rows; a variance of the size that rounding of the mean leaves is none."""
+    mean = np.average(pool.values, 0, pool.weights)
+    return _is_singular(_covariance(pool, mean), np.finfo(float).eps * mean**2)
+
+
+def _alone(rows: Source) -> tuple[FloatArray, FloatArray]:
+    """Weights of the observed entries of each column, and their variances, each (p,)."""
+    values, weights = _table(rows)
+    seen = ~np.isnan(values)
+    totals = weights @ seen
+    mean = weights @ np.where(seen, values, 0.0) / totals
+    return totals, weights @ np.where(seen, values - mean, 0.0) ** 2 / totals
 
 
 def _table(source: Source) -> tuple[FloatArray, FloatArray]:
@@ -505,6 +579,20 @@ def _covariance(batch: Any, mean: FloatArray) -> FloatArray:
     return np.asarray((deviations.T * weights) @ deviations / weights.sum())
 
 
+def _stepped(
+    covariance: FloatArray, loadings: FloatArray, noise: FloatArray, floor: float
+) -> tuple[FloatArray, FloatArray]:
+    """Loadings and noise after EM steps on the covariance (Rubin and Thayer 1982), each far cheaper than a pass."""
+    variances, one = np.diagonal(covariance), np.eye(loadings.shape[1])
+    for _ in range(START_STEPS):
+        weighted = loadings / noise[:, None]
+        b = np.linalg.solve(one + loadings.T @ weighted, weighted.T)
+        cross = covariance @ b.T
+        loadings = np.linalg.solve(one - b @ loadings + b @ cross, cross.T).T
+        noise = np.maximum(variances - np.sum(loadings * cross, axis=1), floor)
+    return loadings, noise
+
+
 def _left_over(covariance: FloatArray, q: int) -> float:
     """The mean of all eigenvalues but the leading q: the noise of probabilistic PCA (Tipping and Bishop 1999)."""
     values = np.linalg.eigvalsh(covariance)
@@ -528,6 +616,22 @@ def _checked_covariance(covariance: Any) -> FloatArray:
     if np.linalg.eigvalsh(matrix)[0] < -1e-8 * np.diagonal(matrix).max():
         raise DataError("a covariance has no negative eigenvalue; this matrix has one (pairwise deletion can cause it)")
     return matrix
+
+
+def _checked_count(n_samples: Any) -> float:
+    if not (isinstance(n_samples, Real) and 0 < float(n_samples) < inf):
+        raise ParameterError(f"n_samples must be a positive number, got {n_samples!r}")
+    return float(n_samples)
+
+
+def _checked_mean(mean: Any, p: int) -> FloatArray:
+    centre = np.asarray(mean, float)
+    if centre.shape != (p,):
+        raise ParameterError(f"mean must have shape ({p},), got {centre.shape}")
+    if not np.all(np.isfinite(centre)):
+        j = int(np.flatnonzero(~np.isfinite(centre))[0])
+        raise ParameterError(f"mean must be {p} finite numbers, but entry {j} is {centre[j]}")
+    return centre
 
 
 def _identification(p: int, q: int, n: int, noise: str) -> list[Finding]:

@@ -453,12 +453,20 @@ class LinearGaussian(Family[LinearGaussianParameters, LinearGaussianStatistics])
         if groups is None or params.noise.ndim == 2:
             return []
         held = np.flatnonzero((groups >= 0) & (params.noise <= floors * (1 + 1e-6)))
-        return [(int(j), _HEYWOOD.format(j)) for j in held]
+        if not len(held):
+            return []
+        slopes = self.score(statistics, params)[-params._n_noise :][groups[held]]
+        told = (_HEYWOOD if slope <= 0 else _STARTED for slope in slopes)
+        return [(int(j), text.format(j)) for j, text in zip(held, told, strict=True)]
 
 
 _HEYWOOD = (
     "the noise variance of column {} is at its floor (a Heywood case): z explains the column wholly, and the "
     "likelihood would rise further towards zero; use fewer factors, more rows, or a higher floor"
+)
+_STARTED = (
+    "the noise variance of column {} is at its floor, where the fit started: the likelihood would rise with it, but EM "
+    "leaves there slowly; start from a larger noise variance, or raise max_iter"
 )
 
 

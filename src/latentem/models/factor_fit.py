@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import nan, sqrt
+from math import isfinite, nan, sqrt
 
 import numpy as np
 from scipy.optimize import brentq
 from scipy.stats import chi2, ncx2
 
 from .._typing import FloatArray
+
+# The variance of a column, in units of its spread, that is none.
+CONSTANT = 1e-9
 
 
 @dataclass(frozen=True)
@@ -23,9 +26,10 @@ class FactorFit:
     df : int
         ((p - q)² - p - q) / 2 with a variance for each column: moments less free parameters.
     p_value : float
-        Of `chi_square`; NaN where df is not positive, as all that needs it.
+        Of `chi_square`; NaN where df is not positive, as all that needs it: RMSEA, CFI and TLI.
     bartlett_chi_square, bartlett_p_value : float
-        With n - 1 - (2p + 5)/6 - 2q/3 in place of n, nearer to its distribution in small samples (Bartlett 1951).
+        With n - 1 - (2p + 5)/6 - 2q/3 in place of n, nearer to its distribution in small samples (Bartlett 1951); NaN
+        where that is not positive.
     rmsea, rmsea_low, rmsea_high : float
         √(max(χ² - df, 0) / (n df)) with its 90 % interval (Steiger and Lind 1980; Browne and Cudeck 1993).
     cfi : float
@@ -33,7 +37,8 @@ class FactorFit:
     tli : float
         (χ₀²/df₀ - χ²/df) / (χ₀²/df₀ - 1) (Tucker and Lewis 1973).
     srmr : float
-        Root mean square of the residual correlations, the diagonal included (Bentler 1995).
+        Root mean square of the residual correlations, the diagonal included (Bentler 1995); NaN where a column is
+        constant.
     """
 
     chi_square: float
@@ -65,9 +70,9 @@ def factor_fit(
     Parameters
     ----------
     log_likelihood, saturated, independent : float
-        ℓ of the model, of an unrestricted covariance, and of independent columns.
+        ℓ of the model, of an unrestricted covariance (NaN where that is singular), and of independent columns.
     observed, implied : (p, p)
-        Covariances of the unrestricted and of the factor model.
+        Covariances of the unrestricted and of the factor model, in units of the columns' spread.
     n : float
         Rows, or the sum of their weights.
     n_parameters : int
@@ -77,23 +82,28 @@ def factor_fit(
     p = len(observed)
     df, df_0 = p * (p + 1) // 2 - n_parameters, p * (p - 1) // 2
     statistic, baseline = max(2 * (saturated - log_likelihood), 0.0), max(2 * (saturated - independent), 0.0)
-    bartlett = statistic / n * (n - 1 - (2 * p + 5) / 6 - 2 * n_factors / 3)
+    multiplier = n - 1 - (2 * p + 5) / 6 - 2 * n_factors / 3
+    bartlett = statistic / n * multiplier if multiplier > 0 else nan
     excess, excess_0 = max(statistic - df, 0.0), max(baseline - df_0, 0.0)
-    low, high = _interval(statistic, df) if df > 0 else (nan, nan)
-    worst = max(excess, excess_0)
+    low, high = _interval(statistic, df) if df > 0 and isfinite(statistic) else (nan, nan)
     return FactorFit(
         chi_square=statistic,
         df=df,
         p_value=float(chi2.sf(statistic, df)) if df > 0 else nan,
         bartlett_chi_square=bartlett,
-        bartlett_p_value=float(chi2.sf(bartlett, df)) if df > 0 and bartlett >= 0 else nan,
+        bartlett_p_value=float(chi2.sf(bartlett, df)) if df > 0 else nan,
         rmsea=sqrt(excess / (n * df)) if df > 0 else nan,
         rmsea_low=sqrt(low / (n * df)) if df > 0 else nan,
         rmsea_high=sqrt(high / (n * df)) if df > 0 else nan,
-        cfi=1 - excess / worst if worst > 0 else 1.0,
+        cfi=_bentler(excess, excess_0) if df > 0 else nan,
         tli=_tucker_lewis(statistic, df, baseline, df_0),
         srmr=_residuals(observed, implied),
     )
+
+
+def _bentler(excess: float, excess_0: float) -> float:
+    worst = max(excess, excess_0)
+    return 1.0 if worst == 0 else 1 - excess / worst
 
 
 def _tucker_lewis(statistic: float, df: int, baseline: float, df_0: int) -> float:
@@ -117,6 +127,9 @@ def _interval(statistic: float, df: int, level: float = 0.9) -> tuple[float, flo
 
 
 def _residuals(observed: FloatArray, implied: FloatArray) -> float:
-    scale = np.sqrt(np.outer(np.diagonal(observed), np.diagonal(observed)))
+    variances = np.diagonal(observed)
+    if np.min(variances) < CONSTANT:
+        return nan
+    scale = np.sqrt(np.outer(variances, variances))
     i, j = np.tril_indices(len(observed))
     return float(np.sqrt(np.mean(((observed - implied) / scale)[i, j] ** 2)))

@@ -22,6 +22,8 @@ from ..statistics import Statistics
 
 # What is kept row by row, as rows whose pattern of missing entries few others have, at most, of all rows.
 MOST_KEPT = 0.5
+# Rows of complete data that are multiplied at a time.
+BLOCK_ROWS = 504
 
 
 @dataclass(frozen=True)
@@ -128,16 +130,31 @@ def _chosen(batch: Batch, seen: Array) -> Iterator[Array]:
 
 def _sums(seen: Array, centre: FloatArray, batch: Batch) -> Sums:
     (m, p), weights = seen.shape, batch.unit_weights(per_group=False)
+    if not batch.missing:
+        return _complete_sums(centre, batch, weights)
     totals, first, second = np.zeros(m), np.zeros((m, p)), np.zeros((m, p, p))
     for i, rows in enumerate(_chosen(batch, seen)):
         columns = np.flatnonzero(seen[i])
-        y, w = batch.values - centre, weights
-        if batch.missing:
-            y, w = y[np.ix_(rows, columns)], weights[rows]
+        y, w = batch.values[np.ix_(rows, columns)] - centre[columns], weights[rows]
         totals[i], first[i, columns] = w.sum(), w @ y
         scaled = y if batch.weights is None else y * np.sqrt(w)[:, None]
         second[i][np.ix_(columns, columns)] = scaled.T @ scaled
     return Sums(totals, first, second)
+
+
+def _complete_sums(centre: FloatArray, batch: Batch, weights: FloatArray) -> Sums:
+    """The sums of rows with nothing missing, a block at a time in the same memory, which stays in the cache."""
+    p = len(centre)
+    first, second = np.zeros(p), np.zeros((p, p))
+    room = np.empty((min(BLOCK_ROWS, len(batch)), p))
+    for start in range(0, len(batch), BLOCK_ROWS):
+        values, w = batch.values[start : start + BLOCK_ROWS], weights[start : start + BLOCK_ROWS]
+        y = np.subtract(values, centre, out=room[: len(values)])
+        first += w @ y
+        if batch.weights is not None:
+            y *= np.sqrt(w)[:, None]
+        second += y.T @ y
+    return Sums(weights.sum()[None], first[None], second[None])
 
 
 def _others(seen: Array, batch: Batch) -> Rows:

@@ -1,0 +1,103 @@
+"""Columns in units of their own spread, in which a fit does not depend on how they were measured; and the way back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .._typing import FloatArray
+from ..data import ArraySource, Batch, Source
+from ..em import Executor
+from ..model import LatentVariableModel, ModelParameters
+from ..result import EMResult
+from .gaussian_mixture import column_scales, every_row
+
+
+@dataclass(frozen=True)
+class Units:
+    """u = (x - centre) / scale, each (p,).
+
+    A fit to u is one to x: d = centre + scale d', Λ = scale Λ', ψ = scale² ψ', ℓ = ℓ' - Σ w log scale, a sum over
+    the observed entries; gains of the log-likelihood are the same.
+    """
+
+    centre: FloatArray
+    scale: FloatArray
+
+    @classmethod
+    def of(cls, source: Source, *, common: bool) -> Units:
+        """Means and standard deviations of the observed entries; or one unit for all columns, their root mean square.
+
+        Noise of one variance in all columns has it in no others.
+        """
+        scale = column_scales(source)
+        if common:
+            largest = scale.max()
+            scale = np.full(len(scale), largest * np.sqrt(np.mean((scale / largest) ** 2)))
+        values, weights = every_row(source, max(1, source.n_rows // 10_000))
+        seen = ~np.isnan(values)
+        mass = weights @ seen
+        centre = weights @ np.where(seen, values, 0.0) / np.where(mass > 0, mass, 1.0)
+        return cls(centre, scale)
+
+    def applied(self, source: Source) -> Source:
+        """The rows in these units."""
+        if type(source) is not ArraySource or source.offsets is not None or not isinstance(source.values, np.ndarray):
+            return UnitSource(source, self)
+        return ArraySource(
+            (source.values - self.centre) / self.scale,
+            weights=source.weights,
+            labels=source.labels,
+            chunk_rows=source.chunk_rows,
+            names=source.names,
+            layout=source.layout,
+        )
+
+    def undone(self, result: EMResult, model: LatentVariableModel, source: Source, executor: Executor) -> EMResult:
+        """The result as one of `model`, which is fitted to `source`, the rows as they came."""
+        emission = result.parameters.emission
+        moved = replace(
+            emission,
+            offset=self.centre + self.scale * emission.offset,
+            loadings=self.scale[:, None] * emission.loadings,
+            noise=self.scale**2 * emission.noise,
+        )
+        parameters = ModelParameters(result.parameters.latent, moved)
+        expectation = executor.fold(partial(model.e_step, parameters), source)
+        last, now = result.objective, expectation.log_likelihood
+        return replace(
+            result,
+            model=model,
+            parameters=parameters,
+            log_likelihood=now,
+            objective=now,
+            history=tuple((step, now + (objective - last)) for step, objective in result.history),
+            expectation=expectation,
+        )
+
+
+class UnitSource(Source):
+    """The chunks of a source in other units."""
+
+    def __init__(self, source: Source, units: Units) -> None:
+        self.source, self.units, self.names = source, units, source.names
+
+    @property
+    def n_rows(self) -> int:
+        return self.source.n_rows
+
+    @property
+    def chunks(self) -> Sequence[Any]:
+        return self.source.chunks
+
+    @property
+    def missing(self) -> bool:
+        return self.source.missing
+
+    def read(self, chunk: Any) -> Batch:
+        batch = self.source.read(chunk)
+        return replace(batch, values=(batch.values - self.units.centre) / self.units.scale, memo={})
