@@ -117,7 +117,7 @@ def test_blood_markers_with_missing_values() -> None:
     trace = reference.expected["EM_loglik_trace_with_2pi_(observed_values_only)_first_61"]
     start = {
         "transition": np.eye(3), "state_noise": np.diag([0.01, 0.01, 1]), "noise": [0.01, 0.01, 1],
-        "initial_covariance": np.diag([0.1, 0.1, 1]),
+        "initial_mean": np.zeros(3), "initial_covariance": np.diag([0.1, 0.1, 1]),
     }  # fmt: skip
     estimator = em.LinearGaussianStateSpace(3, loadings=np.eye(3), offset=np.zeros(3), start=start)
     found = traced(estimator, y, 200)
