@@ -49,7 +49,7 @@ BAD = [
     (["gaussian-mixture", "good.csv", "-k", "two"], "expected a number of components"),
     (["gaussian-mixture", "good.csv", "-k", "1..999999999999"], "from 1 to"),
     (["gaussian-mixture", "good.csv", "--covariance", "round"], "covariance_type"),
-    (["gaussian-mixture", "good.csv", "--dof", "3"], "has no --dof; models that have it: student-t-hmm, student-t-mixture"),
+    (["gaussian-mixture", "good.csv", "--dof", "3"], "no --dof; models that have it: student-t-hmm, student-t-mixture"),
     (["poisson-mixture", "good.csv", "--covariance", "full"], "has no --covariance"),
     (["gaussian-mixture", "good.csv", "--reg-covar", "much"], "expected a number or auto"),
     (["gaussian-mixture", "good.csv", "--reg-covar", "nan"], "finite"),
