@@ -111,9 +111,12 @@ def test_a_density_in_place_of_its_logarithm_raises_nothing_of_numpy(rng):
         latent=em.Categorical(2),
         parameters={"weights": em.Simplex(2), "means": em.Real(2), "scales": em.Positive(2)},
     )
+    params = model.parameters(weights=[0.6, 0.4], means=[0.0, 5.0], scales=[1.0, 1.0])
+    result = em.fit(model, x, parameters=params, max_iter=20)
+    assert result.log_likelihood > em.fit(model, x, parameters=params, max_iter=0).log_likelihood
     for seed in range(3):
         with suppress(em.errors.LatentemError):
-            em.fit(model, x, random_state=seed, max_iter=20)
+            assert np.isfinite(em.fit(model, x, random_state=seed, max_iter=20).log_likelihood)
 
 
 @pytest.mark.parametrize("x", [np.full(20, 3.0), np.array([1.0])])
