@@ -24,6 +24,7 @@ FLOORS = [
     {"kernels", "execution", "acceleration"},
     {"families", "latents"},
     {"io"},
+    {"grouping"},
     {"datasets", "sources"},
     {"models"},
     {"fitting"},

@@ -68,7 +68,8 @@ def fit(
     sample_weight, labels, lengths : arrays, optional
         For data given as an array, see `ArraySource`.
     groups : (n,) or name of a column, optional
-        Equal for the rows of a group, which need not be adjacent; instead of `lengths`.
+        Equal for the rows of a group, which need not be adjacent; instead of `lengths`.  A column that is named is none
+        of the values, except for a declared model.
     covariates : (n, P), or names of columns, optional
         What the model conditions on, where it does (`LinearRegression`, `CovariateMarkovChain`).
     acceleration : None, "squarem", "anderson" or Acceleration

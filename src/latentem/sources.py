@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy as np
 from ._typing import Array, FloatArray
 from .data import ArraySource, Source
 from .errors import DataError, ParameterError
+from .grouping import gathered, has_names, split_off
 from .layout import Layout, is_named_tuple, pack
 
 
@@ -40,7 +40,8 @@ def as_source(
     ----------
     data : Source, array, sparse matrix, mapping or named tuple of arrays, frame, `io.Table`, or path
     groups : (n,), or the name of a column
-        Equal for the rows of a group, which need not be adjacent.
+        Equal for the rows of a group, which need not be adjacent.  The column is then none of the values, except for
+        a declared model, whose densities may see it.
     lengths : sequence of int
         Lengths of groups of adjacent rows.
     grouping : Grouping, optional
@@ -57,9 +58,13 @@ def as_source(
             named = [*given, *(["groups"] if groups is not None else []), *(["lengths"] if lengths is not None else [])]
             raise ParameterError(f"{', '.join(named)}: give them to the source itself")
         return data
+    if isinstance(groups, str) and groups in (_names(given.get("covariates")) or ()):
+        raise ParameterError(f"column {groups!r} tells the groups; it cannot be a covariate too")
+    if isinstance(groups, str) and grouping is None:
+        data, groups = split_off(data, groups)
     values, layout = _values(data, grouping)
     if "covariates" in given:
-        values, layout, given["covariates"] = _with_covariates(values, layout, given["covariates"], groups)
+        values, layout, given["covariates"] = _with_covariates(values, layout, given["covariates"])
     options = {"names": layout.names, "layout": layout, **given}
     if groups is not None and lengths is not None:
         raise ParameterError("groups and lengths say the same thing; give one of them")
@@ -68,7 +73,7 @@ def as_source(
         if lengths is None and grouping is not None and grouping.whole:
             lengths = [len(values)]
         return ArraySource(values, lengths=lengths, **options)
-    keys = _column(values, layout, column) if groups is None or isinstance(groups, str) else _keys(groups, len(values))
+    keys = _column(values, layout, column) if groups is None or isinstance(groups, str) else groups
     return _grouped(values, keys, options)
 
 
@@ -98,15 +103,7 @@ def _values(data: Any, grouping: Grouping | None) -> tuple[Any, Layout]:
     return pack(data)
 
 
-def has_names(data: Any) -> bool:
-    """Whether the data are the path of a file, a frame, or a table: something with names of columns."""
-    from .io.tables import Table
-
-    frame = hasattr(type(data), "columns") or hasattr(type(data), "schema")
-    return frame or isinstance(data, str | PathLike | Table)
-
-
-def _with_covariates(values: Any, layout: Layout, covariates: Any, groups: Any) -> tuple[Any, Layout, FloatArray]:
+def _with_covariates(values: Any, layout: Layout, covariates: Any) -> tuple[Any, Layout, FloatArray]:
     """The values without the columns that are covariates, and the table (n, P) of those, given itself or by names."""
     names = _names(covariates)
     if names is None:
@@ -115,8 +112,6 @@ def _with_covariates(values: Any, layout: Layout, covariates: Any, groups: Any) 
     unknown = [name for name in names if name not in pieces]
     if unknown:
         raise DataError(f"there is no column {unknown[0]!r}; the data have {', '.join(map(repr, layout.names))}")
-    if isinstance(groups, str) and groups in names:
-        raise ParameterError(f"column {groups!r} tells the groups; it cannot be a covariate too")
     columns = [layout.names.index(name) for name in names]
     rest = [i for i in range(len(layout.names)) if i not in columns]
     if not rest:
@@ -148,22 +143,9 @@ def _column(values: FloatArray, layout: Layout, name: str | None) -> Array:
     return np.asarray(values[:, layout.names.index(name)])
 
 
-def _keys(groups: Any, n: int) -> Array:
-    keys = np.asarray(groups)
-    if keys.shape != (n,):
-        raise DataError(f"groups must have one entry for each of the {n} rows, got shape {keys.shape}")
-    return keys
-
-
-def _grouped(values: Any, keys: Array, options: dict[str, Any]) -> ArraySource:
+def _grouped(values: Any, keys: Any, options: dict[str, Any]) -> ArraySource:
     """Rows of a group put together, groups in the order in which they first appear, rows in theirs."""
-    if keys.dtype.kind == "f" and np.isnan(keys).any():
-        raise DataError(f"row {int(np.flatnonzero(np.isnan(keys))[0])} belongs to no group: its key is missing")
-    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), int)
-    rank[np.argsort(first)] = np.arange(len(first))
-    order = np.argsort(rank[group], kind="stable")
-    lengths = np.bincount(rank[group])
+    order, lengths = gathered(keys, len(values))
     aligned: dict[str, Any] = {
         name: np.asarray(options[name])[order] if len(np.asarray(options[name])) == len(order) else options[name]
         for name in ("weights", "labels", "covariates")

@@ -10,6 +10,7 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..data import ArraySource, Source, check_labels, check_weights
 from ..errors import DataError, ParameterError
+from ..grouping import gathered, split_off
 from ..io.tables import Table, read_table
 from ..models.starts import POOL_ROWS
 from .inputs import named_source
@@ -54,13 +55,13 @@ def read_sequences(
     if lengths is not None and groups is not None:
         raise ParameterError("groups and lengths say the same thing; give one of them")
     if isinstance(groups, str):
-        X, groups = _split_off(X, groups)
+        X, groups = split_off(X, groups, numbers=False)
     table = estimator._read(X, reset=reset)
     n = table.shape[0]
     known = None if labels is None else check_states(labels, n, n_states)
     order = None
     if groups is not None:
-        order, lengths = _gathered(np.asarray(groups), n)
+        order, lengths = gathered(groups, n)
         table, known = table[order], None if known is None else known[order]
     checked = np.array([n]) if lengths is None else check_lengths(lengths, n)
     return ArraySource(
@@ -183,58 +184,6 @@ def _joined_labels(labels: Any, lengths: list[int]) -> Array:
             )
         return np.concatenate([np.asarray(part) for part in labels])
     return np.asarray(labels)
-
-
-def _split_off(X: Any, name: str) -> tuple[Table, Array]:
-    """A table without its column of groups, and that column."""
-    if not _is_table(X) and not isinstance(X, str):
-        raise DataError(f"groups={name!r} names a column, but X is an array without names; give the groups as an array")
-    table = X if isinstance(X, Table) else read_table(X, categories="text")
-    keys = table.column(name)
-    return table.drop([name]), keys
-
-
-def _gathered(keys: Array, n: int) -> tuple[Array, Array]:
-    """Rows put together by their keys, groups in the order in which they first appear; and the groups' lengths."""
-    if keys.shape != (n,):
-        raise DataError(f"groups must have one entry for each of the {n} rows, got shape {keys.shape}")
-    missing = _missing(keys)
-    if missing.any():
-        raise DataError(f"row {int(np.flatnonzero(missing)[0])} belongs to no group: its key is missing")
-    if keys.dtype.kind == "O":
-        _check_comparable(keys)
-    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), int)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return np.argsort(rank[group], kind="stable"), np.bincount(rank[group])
-
-
-def _missing(keys: Array) -> Array:
-    """(n,) bool: None, NaN, NaT and their like."""
-    if keys.dtype.kind in "fcmM":
-        return np.asarray(np.isnat(keys) if keys.dtype.kind in "mM" else np.isnan(keys))
-    if keys.dtype.kind != "O":
-        return np.zeros(len(keys), bool)
-    return np.array([_is_missing(key) for key in keys], bool)
-
-
-def _is_missing(key: Any) -> bool:
-    try:
-        return key is None or bool(key != key)
-    except (TypeError, ValueError):  # pandas.NA is neither equal to itself nor not
-        return True
-
-
-def _check_comparable(keys: Array) -> None:
-    """An error that names the first row whose key has no order with that of row 0."""
-    for row, key in enumerate(keys):
-        try:
-            bool(key < keys[0])
-        except (TypeError, ValueError) as error:
-            raise DataError(
-                f"keys of groups must be of one type, but row 0 has {keys[0]!r} and row {row} has {key!r}; make them "
-                "all numbers or all text"
-            ) from error
 
 
 def _row_weights(sample_weight: Any, lengths: Array) -> FloatArray:

@@ -10,8 +10,8 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..data import ArraySource
 from ..errors import DataError, ParameterError
-from ..io.tables import Table, read_table
-from ..sources import as_source, has_names
+from ..grouping import split_off
+from ..sources import as_source
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ def read_series(
             raise ParameterError("a list of series says where each ends; give no lengths or groups beside it")
         X, lengths, inputs = _joined(X, inputs)
     if isinstance(groups, str):
-        X, groups = _split_off(X, groups)
+        X, groups = split_off(X, groups)
     source = as_source(X, lengths=lengths, groups=groups)
     assert isinstance(source, ArraySource)
     offsets = np.array([0, source.n_rows]) if source.offsets is None else source.offsets
@@ -115,17 +115,6 @@ def _joined_inputs(parts: list[FloatArray], lengths: list[int]) -> FloatArray:
     if len({part.shape[1:] for part in parts}) > 1:
         raise DataError(f"the inputs of all series must have the same columns, got {[part.shape for part in parts]}")
     return np.concatenate(parts)
-
-
-def _split_off(X: Any, name: str) -> tuple[Table, Array]:
-    """A table without its column of groups, and that column."""
-    if not has_names(X):
-        raise DataError(f"groups={name!r} names a column, but X is an array without names; give the groups as an array")
-    table = X if isinstance(X, Table) else read_table(X, categories="text")
-    rest = table.drop([name])
-    if rest.levels:
-        raise DataError(f"column {next(iter(rest.levels))!r} holds text; the columns of series must be numbers")
-    return rest, table.column(name)
 
 
 def _weights(sample_weight: Any, n_series: int) -> FloatArray:

@@ -11,9 +11,10 @@ import numpy as np
 from ...._typing import Array
 from ....data import Batch, Source
 from ....errors import DataError, ParameterError
+from ....grouping import has_names
 from ....io.tables import Table, read_table
 from ....layout import Layout, Piece, is_named_tuple
-from ....sources import Grouping, as_source, has_names
+from ....sources import Grouping, as_source
 from ...starts import draw_pool
 from ..checking.checks import check_functions
 from ..compiled import compiled
