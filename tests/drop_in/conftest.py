@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-CONSTRUCTED = "our class constructed"
+from drop_in.peers import CONSTRUCTED
 
 
 @pytest.fixture(params=[np.float64, np.float32], ids=["float64", "float32"])
@@ -23,6 +22,7 @@ def global_random_seed(request: pytest.FixtureRequest) -> int:
 
 PEERS = {
     "test_scikit_learn_gaussian_mixture.py": "scikit-learn's tests of GaussianMixture",
+    "test_scikit_learn_factor_analysis.py": "scikit-learn's test of FactorAnalysis",
     "test_hmmlearn.py": "hmmlearn's tests of its models",
 }
 

@@ -11,8 +11,6 @@ What differs on purpose is in `DIFFERENCES`, each with its reason; a difference 
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +19,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from drop_in.peers import CONSTRUCTED, Count, load
 
 from latentem import estimators
 
-# The name under which conftest.py finds the count.
-CONSTRUCTED = "our class constructed"
 PACKAGE = "hmmlearn.tests"
 MODULES = (
     "test_base",
@@ -70,49 +67,31 @@ NOT_OURS = {
 
 OWN = {"test_every_name_in_the_tables_is_a_test_of_the_peer", "test_the_page_of_differences_has_every_one_of_them"}
 
-constructed = 0
+COUNT = Count()
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning")
 
 
-def _counting(ours: type) -> type:
-    class Counted(ours):  # type: ignore[misc, valid-type]
-        """Ours, counting its constructions."""
-
-        def __new__(cls, *args: Any, **options: Any) -> Any:
-            global constructed
-            constructed += 1
-            return super().__new__(cls)
-
-        def _init(self, X: Any, lengths: Any = None) -> None:
-            n_iter, self.n_iter = self.n_iter, 0
-            self.fit(X, lengths)
-            self.n_iter = n_iter
-
-    Counted.__name__ = ours.__name__
-    return Counted
+def _init(self: Any, X: Any, lengths: Any = None) -> None:
+    n_iter, self.n_iter = self.n_iter, 0
+    self.fit(X, lengths)
+    self.n_iter = n_iter
 
 
-OURS = {name: _counting(getattr(estimators, name)) for name in CLASSES}
-MONITOR = _counting(estimators.ConvergenceMonitor)
+def _once(source: str) -> str:
+    """The tests for one implementation, none of them marked as failing."""
+    once = source.replace('"implementation", ["scaling", "log"]', '"implementation", ["log"]')
+    return once.replace("    @pytest.mark.xfail\n", "")
+
+
+OURS = {name: COUNT.of(getattr(estimators, name), _init=_init) for name in CLASSES}
+MONITOR = COUNT.of(estimators.ConvergenceMonitor)
 
 
 def _load_peer(name: str) -> ModuleType:
-    full = f"{PACKAGE}.{name}"
+    names = {"hmm": SimpleNamespace(**OURS), "GMMHMM": OURS["GMMHMM"]}
+    monitor = {"ConvergenceMonitor": MONITOR} if name == "test_base" else {}
     with np.errstate():  # the package sets NumPy's error state for good
-        found = importlib.util.find_spec(full)
-        if found is None or found.loader is None:
-            pytest.skip("hmmlearn came without its tests", allow_module_level=True)
-        source = inspect.getsource(importlib.import_module(full))
-    spec = importlib.util.spec_from_loader(f"{PACKAGE}.ours_{name}", found.loader, origin=found.origin)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    once = source.replace('"implementation", ["scaling", "log"]', '"implementation", ["log"]')
-    once = once.replace("    @pytest.mark.xfail\n", "")
-    exec(compile(once, str(found.origin), "exec"), module.__dict__)
-    module.__dict__.update(hmm=SimpleNamespace(**OURS), GMMHMM=OURS["GMMHMM"])
-    if name == "test_base":
-        module.__dict__["ConvergenceMonitor"] = MONITOR
-    return module
+        return load(f"{PACKAGE}.{name}", _once, **names, **monitor)
 
 
 peers = {name: _load_peer(name) for name in MODULES}
@@ -147,8 +126,7 @@ def _place(request: pytest.FixtureRequest) -> tuple[str, str]:
 @pytest.fixture(autouse=True)
 def met(request: pytest.FixtureRequest) -> Iterator[None]:
     """Record how often our classes were constructed."""
-    global constructed
-    constructed = 0
+    COUNT.n = 0
     method = request.node.originalname
     for name in (*_place(request), method):
         if name in DIFFERENCES:
@@ -157,9 +135,9 @@ def met(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if method in OWN:
         return
-    request.node.user_properties.append((CONSTRUCTED, constructed))
+    request.node.user_properties.append((CONSTRUCTED, COUNT.n))
     if not {*_place(request), method} & NOT_OURS:
-        assert constructed, "this test of the peer no longer constructs the class: list it in NOT_OURS"
+        assert COUNT.n, "this test of the peer no longer constructs the class: list it in NOT_OURS"
 
 
 def test_the_page_of_differences_has_every_one_of_them() -> None:

@@ -6,19 +6,14 @@ What differs on purpose is in `DIFFERENCES`, each with its reason; a difference 
 
 from __future__ import annotations
 
-import importlib.util
-import inspect
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import pytest
+from drop_in.peers import CONSTRUCTED, Count, load
 
-from latentem.estimators import GaussianMixture as Ours
+from latentem.estimators import GaussianMixture
 
-# The name under which conftest.py finds the count.
-CONSTRUCTED = "our class constructed"
 PEER = "sklearn.mixture.tests.test_gaussian_mixture"
 
 DIFFERENCES: dict[str, str] = {
@@ -59,32 +54,8 @@ OWN = {
     "test_the_page_of_differences_has_every_one_of_them",
 }
 
-constructed = 0
-
-
-class GaussianMixture(Ours):
-    """Ours, counting its constructions."""
-
-    def __new__(cls, *args: Any, **options: Any) -> GaussianMixture:
-        global constructed
-        constructed += 1
-        return super().__new__(cls)
-
-
-def _load_peer() -> ModuleType:
-    found = importlib.util.find_spec(PEER)
-    if found is None or found.loader is None:
-        pytest.skip("scikit-learn came without its tests", allow_module_level=True)
-    spec = importlib.util.spec_from_loader("peer_of_gaussian_mixture", found.loader, origin=found.origin)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    source = inspect.getsource(importlib.import_module(PEER))
-    exec(compile(source, str(found.origin), "exec"), module.__dict__)
-    module.__dict__["GaussianMixture"] = GaussianMixture
-    return module
-
-
-peer = _load_peer()
+COUNT = Count()
+peer = load(PEER, GaussianMixture=COUNT.of(GaussianMixture))
 
 for _name, _function in list(vars(peer).items()):
     if _name.startswith("test_") and _name not in ARRAY_API:
@@ -94,17 +65,16 @@ for _name, _function in list(vars(peer).items()):
 @pytest.fixture(autouse=True)
 def met(request: pytest.FixtureRequest) -> Iterator[None]:
     """Record how often our class was constructed."""
-    global constructed
-    constructed = 0
+    COUNT.n = 0
     for name in (request.node.name, request.node.originalname):
         if name in DIFFERENCES:
             request.node.add_marker(pytest.mark.xfail(reason=DIFFERENCES[name], strict=True))
     yield
     if request.node.originalname in OWN:
         return
-    request.node.user_properties.append((CONSTRUCTED, constructed))
+    request.node.user_properties.append((CONSTRUCTED, COUNT.n))
     if request.node.originalname not in NOT_OURS:
-        assert constructed, "this test of the peer no longer constructs the class: list it in NOT_OURS"
+        assert COUNT.n, "this test of the peer no longer constructs the class: list it in NOT_OURS"
 
 
 def test_the_page_of_differences_has_every_one_of_them() -> None:
