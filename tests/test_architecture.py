@@ -40,7 +40,7 @@ VOCABULARY = set().union(*FLOORS[:6])
 APART = {"execution": VOCABULARY, "acceleration": VOCABULARY, "kernels": {"_typing", "errors"}}
 
 # A default of the contracts, imported when it is called: derivatives by differences, starts by clusters.
-KNOWN = {("model", "kernels")}
+KNOWN = {("model.contracts", "kernels"), ("model.joined", "kernels")}
 
 # Where a heavy library may be imported at all.
 HEAVY = {

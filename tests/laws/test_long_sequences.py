@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 import zoo
 
-import latentem.model
 from latentem import fit
 from latentem.data import ArraySource, Batch
 from latentem.errors import DataError
 from latentem.execution import Serial, Threads
 from latentem.latents import MarkovChain, left_to_right
 from latentem.latents.markov_chain import MarkovChainParameters
-from latentem.model import LatentVariableModel, ModelParameters
+from latentem.model import LatentVariableModel, ModelParameters, blocks, joined
 from latentem.models import starts
 from latentem.statistics import arrays_of
 
@@ -24,7 +23,7 @@ FAMILIES = ["FullGaussian", "DiagonalGaussian", "Poisson", "CategoricalColumns",
 @pytest.fixture
 def short_blocks(monkeypatch):
     """Sequences of 100 rows are long, and their blocks have 32 rows."""
-    for module in (latentem.model, starts):
+    for module in (joined, blocks, starts):
         monkeypatch.setattr(module, "LONG", 100)
         monkeypatch.setattr(module, "default_chunk_rows", lambda n_columns: 32)
 
@@ -108,8 +107,8 @@ def test_a_fit_of_a_long_sequence_rises_and_ends_where_that_of_the_whole_ends(sh
     model, _, batch = specimen("FullGaussian", [600])
     options = {"lengths": [600], "random_state": 0, "max_iter": 30, "tol": 0.0}
     blockwise = fit(model, batch.values, **options)
-    monkeypatch.setattr(latentem.model, "LONG", 10**6)
-    monkeypatch.setattr(starts, "LONG", 10**6)
+    for module in (joined, blocks, starts):
+        monkeypatch.setattr(module, "LONG", 10**6)
     dense = fit(model, batch.values, parameters=blockwise.parameters, **{**options, "max_iter": 0})
     assert dense.objective == pytest.approx(blockwise.objective, rel=1e-12)
     objectives = [objective for _, objective in blockwise.history]
