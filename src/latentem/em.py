@@ -147,7 +147,7 @@ def iterate(
     DataError
         A row is impossible under the parameters; it is named.
     """
-    problem = _Problem(model, source, executor)
+    problem = Problem(model, source, executor)
     if resume is None:
         current = _first(problem, model.conform(parameters), acceleration)
     else:
@@ -221,8 +221,8 @@ def _ended(rule: RemainingGain, iteration: Iteration, max_iter: int) -> Status |
 
 
 @dataclass(frozen=True)
-class _Problem:
-    """A model and the data that it is fitted to."""
+class Problem:
+    """A model and the data that it is fitted to, and who folds over them."""
 
     model: Model
     source: Source
@@ -269,7 +269,7 @@ def _no_start(objective: float, log_likelihood: float) -> str:
     )
 
 
-def _first(problem: _Problem, parameters: Any, acceleration: Acceleration | None) -> Iteration:
+def _first(problem: Problem, parameters: Any, acceleration: Acceleration | None) -> Iteration:
     expectation, objective = problem.evaluate(parameters)
     if not isfinite(objective):
         raise ParameterError(_no_start(objective, expectation.log_likelihood))
@@ -290,7 +290,7 @@ def _first(problem: _Problem, parameters: Any, acceleration: Acceleration | None
 
 
 def _advance(
-    problem: _Problem,
+    problem: Problem,
     acceleration: Acceleration | None,
     rule: RemainingGain,
     current: Iteration,
@@ -331,7 +331,7 @@ def _score(model: Model, current: Iteration) -> FloatArray:
     return model.objective_score(current.expectation.statistics, current.parameters)
 
 
-def _attempt(problem: _Problem, template: Any, vector: FloatArray) -> tuple[Any, Any, float]:
+def _attempt(problem: Problem, template: Any, vector: FloatArray) -> tuple[Any, Any, float]:
     """Parameters at a vector, with expectation and objective: minus infinity where the model cannot be evaluated.
 
     Also where it does not admit them, as a variance below its floor: an M-step would lower the objective from there.
@@ -350,7 +350,7 @@ def _attempt(problem: _Problem, template: Any, vector: FloatArray) -> tuple[Any,
     return parameters, expectation, objective if isfinite(objective) else -inf
 
 
-def _damped(problem: _Problem, current: Iteration, passes: int, scheme: Any) -> Iteration:
+def _damped(problem: Problem, current: Iteration, passes: int, scheme: Any) -> Iteration:
     """Halve the EM step until the objective does not fall.
 
     Needed where the M-step is one Newton step on Q (`LocalQ`): its direction ascends, its length may not.
@@ -375,7 +375,7 @@ def _damped(problem: _Problem, current: Iteration, passes: int, scheme: Any) -> 
 
 
 def _moved(
-    problem: _Problem,
+    problem: Problem,
     current: Iteration,
     index: int,
     parameters: Any,
@@ -427,4 +427,5 @@ def _result(
         findings=tuple(Finding(code, text, k) for k, code, text in told),
         expectation=last.expectation,
         n_rows=source.n_rows,
+        source=source,
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -13,6 +12,7 @@ import numpy as np
 from .data import Source
 from .em import Acceleration, Executor, iterate, run
 from .errors import ModelFileError, ParameterError, name_columns
+from .execution.opening import opened
 from .model import LatentVariableModel, Model, check_source
 from .models.moment_rows import moment_rows
 from .models.starts import initial_parameters
@@ -271,45 +271,11 @@ def _was_stopped(result: EMResult) -> bool:
     return result.status in (Status.INTERRUPTED, Status.STOPPED)
 
 
-@contextmanager
-def opened(executor: str | Executor | None) -> Iterator[Executor]:
-    """An executor by its name, closed afterwards; one that the user made stays open.
-
-    BLAS is held to one thread throughout, so that the folds inside need not ask for it again and again.
-    """
-    from .execution.blas import single_threaded_blas
-
-    workers = as_executor(executor)
-    try:
-        with single_threaded_blas():
-            yield workers
-    finally:
-        if workers is not executor and hasattr(workers, "close"):
-            workers.close()
-
-
 def as_generator(random_state: Any) -> np.random.Generator:
     """A generator from what scikit-learn and NumPy users pass; global state is neither read nor changed."""
     if isinstance(random_state, np.random.RandomState):
         return np.random.default_rng(random_state.randint(2**31, size=4))
     return np.random.default_rng(random_state)
-
-
-def as_executor(executor: str | Executor | None) -> Executor:
-    """An executor by its name."""
-    if isinstance(executor, Executor):
-        return executor
-    from .execution import Processes, Serial, Threads
-
-    kinds: dict[str | None, type[Executor]] = {
-        None: Threads,
-        "serial": Serial,
-        "threads": Threads,
-        "processes": Processes,
-    }
-    if executor not in kinds:
-        raise ParameterError(f"executor must be 'serial', 'threads', 'processes' or an Executor, got {executor!r}")
-    return kinds[executor]()
 
 
 def as_acceleration(acceleration: str | Acceleration | None) -> Acceleration | None:

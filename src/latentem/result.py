@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from math import nan
 from typing import Any
@@ -125,6 +125,8 @@ class EMResult:
     expectation : Expectation
         The expected sufficient statistics at `parameters`.
     n_rows : int
+    source : Source or None
+        The data that were fitted, for questions asked later; they are not copied, pickled or saved with the result.
     """
 
     model: Any
@@ -139,6 +141,10 @@ class EMResult:
     findings: tuple[Finding, ...]
     expectation: Any
     n_rows: int
+    source: Any = field(default=None, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "source": None}
 
     def __repr__(self) -> str:
         told = "".join(f"\n  {finding.code}: {finding.message}" for finding in self.findings)

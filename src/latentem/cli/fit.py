@@ -149,7 +149,7 @@ def _fit_one(
     model: str, label: str, settings: dict[str, Any], content: Data, options: dict[str, Any], meter: Any
 ) -> Candidate:
     """One model; the executor that watches it is not kept in it."""
-    from ..fitting import as_executor
+    from ..execution.opening import as_executor
     from .progress import Watched
 
     sequential = is_sequential(model)

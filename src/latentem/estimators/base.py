@@ -20,8 +20,9 @@ from ..data import Source
 from ..em import RemainingGain
 from ..errors import DataError, ParameterError
 from ..execution.blas import single_threaded_blas
+from ..execution.opening import opened
 from ..families.components import Components
-from ..fitting import as_checkpoint, opened
+from ..fitting import as_checkpoint
 from ..latents import Categorical
 from ..model import Family, LatentVariableModel, ModelParameters, Prior, check_source
 from ..result import EMResult, Status

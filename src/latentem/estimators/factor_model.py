@@ -20,10 +20,11 @@ from ..acceleration import Anderson
 from ..data import ArraySource, Source
 from ..em import Executor, run
 from ..errors import DataError, ParameterError
+from ..execution.opening import opened
 from ..families.columnwise import weighted_column_mean
 from ..families.gaussian import FullGaussian, FullGaussianParameters
 from ..families.linear_gaussian import LinearGaussian, LinearGaussianParameters, loadings_given_noise
-from ..fitting import as_acceleration, as_generator, best_of, name_places, opened
+from ..fitting import as_acceleration, as_generator, best_of, name_places
 from ..kernels.gaussian import inverse_factors
 from ..kernels.rotations import METHODS, Rotation, rotate
 from ..latents import Categorical, Normal

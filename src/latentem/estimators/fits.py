@@ -12,8 +12,9 @@ import numpy as np
 from ..data import Source
 from ..em import Executor, RemainingGain, iterate, run
 from ..errors import DataError, ParameterError
+from ..execution.opening import opened
 from ..families.components import Components
-from ..fitting import as_acceleration, best_of, name_places, opened, resumed
+from ..fitting import as_acceleration, best_of, name_places, resumed
 from ..io.checkpoints import Checkpoint
 from ..model import LatentVariableModel, ModelParameters
 from ..result import EMResult, Iteration, Status

@@ -17,10 +17,11 @@ from .._typing import Array, FloatArray
 from ..data import Source
 from ..em import Executor, run
 from ..errors import DataError, ParameterError
+from ..execution.opening import opened
 from ..families.components import Components
 from ..families.conjugate import Conjugate, ConjugatePrior
 from ..families.constrained import Constrained
-from ..fitting import as_acceleration, as_checkpoint, as_generator, best_of, name_places, opened, resumed
+from ..fitting import as_acceleration, as_checkpoint, as_generator, best_of, name_places, resumed
 from ..io.checkpoints import Checkpoint
 from ..kernels.stationary import stationary_distribution
 from ..latents import Categorical, MarkovChain

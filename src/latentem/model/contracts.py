@@ -334,8 +334,12 @@ class Model(ABC):
         return True
 
     @abstractmethod
+    def complete_score(self, statistics: Any, params: Any) -> Callable[[Any], FloatArray]:
+        """θ ↦ ∇(Q(θ; statistics) + log prior(θ)) in unconstrained coordinates; the statistics are those at `params`."""
+
     def objective_score(self, statistics: Any, params: Any) -> FloatArray:
-        """The gradient of the objective at `params` in unconstrained coordinates, from the statistics there."""
+        """The gradient of the objective at `params` in unconstrained coordinates: by Fisher's identity that of Q."""
+        return self.complete_score(statistics, params)(params)
 
     def told(self, statistics: Any, params: Any) -> list[tuple[int | None, str, str]]:
         """What a user should know of these estimates: (component, code, sentence)."""

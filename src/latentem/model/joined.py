@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import pairwise
@@ -200,16 +201,22 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
         counts = self.prior.counts(self.latent)
         return total + self.latent.expected_log_density(counts, params.latent)
 
-    def objective_score(self, statistics: ModelStatistics, params: ModelParameters) -> FloatArray:
-        """By Fisher's identity the gradient of Q at θ, pseudo-observations and the family's own prior counted in."""
-        score = self.score(self.with_prior(statistics, params), params)
-        if self.family.log_prior(params.emission) == 0:
-            return score
-        from ..kernels.derivatives import gradient
+    def complete_score(
+        self, statistics: ModelStatistics, params: ModelParameters
+    ) -> Callable[[ModelParameters], FloatArray]:
+        """θ ↦ ∇(Q(θ; statistics) + log prior(θ)): pseudo-observations and the family's own prior counted in."""
+        complete = self.with_prior(statistics, params)
 
-        emission = params.emission
-        own = gradient(lambda v: self.family.log_prior(emission.unflatten(v)), emission.flatten())
-        return np.concatenate([score[: len(score) - len(own)], score[len(score) - len(own) :] + own])
+        def score(there: ModelParameters) -> FloatArray:
+            slope = self.score(complete, there)
+            if self.family.log_prior(there.emission) == 0:
+                return slope
+            from ..kernels.derivatives import gradient
+
+            own = gradient(lambda v: self.family.log_prior(there.emission.unflatten(v)), there.emission.flatten())
+            return np.concatenate([slope[: len(slope) - len(own)], slope[len(slope) - len(own) :] + own])
+
+        return score
 
     def told(self, statistics: ModelStatistics, params: ModelParameters) -> list[tuple[int | None, str, str]]:
         found = self.family.findings(statistics.emission, params.emission)

@@ -188,4 +188,5 @@ def _result(
         findings=(stochastic_finding(look.log_likelihood, simulator.variance(look), told),),
         expectation=look,
         n_rows=source.n_rows,
+        source=source,
     )

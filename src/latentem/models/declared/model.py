@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
@@ -165,10 +165,13 @@ class DeclaredModel(Model):
     def log_prior(self, params: DeclaredParameters) -> float:
         return 0.0 if self.declaration.log_prior is None else self._any_functions().prior(params.flatten())[0]
 
-    def objective_score(self, statistics: DeclaredStatistics, params: DeclaredParameters) -> FloatArray:
-        if statistics.local is not None:
-            return self._complete(params.flatten(), statistics.local)[1]
-        return self._q_on_pivots(statistics, params.flatten())[1]
+    def complete_score(
+        self, statistics: DeclaredStatistics, params: DeclaredParameters
+    ) -> Callable[[DeclaredParameters], FloatArray]:
+        if statistics.local is None:
+            return lambda there: self._q_on_pivots(statistics, there.flatten())[1]
+        _, slope, curvature = self._complete(params.flatten(), statistics.local)
+        return lambda there: slope + curvature @ (there.flatten() - params.flatten())
 
     def q_function(self, params: DeclaredParameters, statistics: DeclaredStatistics) -> float:
         """Q(θ; statistics) = E_q[log p(x, z; θ)], without the prior, from the pivots."""
