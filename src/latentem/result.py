@@ -141,7 +141,7 @@ class EMResult:
     findings: tuple[Finding, ...]
     expectation: Any
     n_rows: int
-    source: Any = field(default=None, compare=False)
+    source: Any = field(default=None, compare=False, metadata={"stored": False})
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "source": None}

@@ -139,7 +139,7 @@ class Encoder:
         return {"class": self._name(value), "name": value.name}
 
     def _object(self, value: Any, place: str) -> dict[str, Any]:
-        stored = [item.name for item in fields(value) if item.init]
+        stored = [item.name for item in fields(value) if item.init and item.metadata.get("stored", True)]
         return {
             "class": self._name(value),
             "fields": {name: self.encode(getattr(value, name), f"{place}.{name}") for name in stored},
