@@ -171,7 +171,12 @@ class DeclaredModel(Model):
         if statistics.local is None:
             return lambda there: self._q_on_pivots(statistics, there.flatten())[1]
         _, slope, curvature = self._complete(params.flatten(), statistics.local)
-        return lambda there: slope + curvature @ (there.flatten() - params.flatten())
+
+        def score(there: DeclaredParameters) -> FloatArray:
+            moved = there.flatten() - params.flatten()
+            return slope + curvature @ moved if moved.any() else slope
+
+        return score
 
     def q_function(self, params: DeclaredParameters, statistics: DeclaredStatistics) -> float:
         """Q(θ; statistics) = E_q[log p(x, z; θ)], without the prior, from the pivots."""
