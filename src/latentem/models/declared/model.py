@@ -20,7 +20,8 @@ from .compiled import BLOCK, Compiled, compiled
 from .declaration import Declaration
 from .e_steps import EStep, Points, choose
 from .m_steps.maximize import maximize_on_pivots, maximize_over_data
-from .m_steps.sufficient import Basis, NoBasis, find_basis, first_rows_too
+from .m_steps.probing import find_basis, first_rows_too
+from .m_steps.sufficient import Basis, NoBasis
 from .parameters import DeclaredParameters, logarithms
 
 if TYPE_CHECKING:
@@ -309,8 +310,7 @@ class DeclaredModel(Model):
     def _pivot_pairs(self, statistics: DeclaredStatistics) -> tuple[FloatArray, FloatArray, Array, FloatArray]:
         """Pivots with the labels that are possible at each, and what Q weights them with."""
         assert isinstance(self.basis, Basis) and statistics.coefficients is not None
-        labels, pivots = np.nonzero(self.basis.patterns[self.basis.pattern_of].T)
-        return self.basis.x[pivots], self.basis.u[pivots], labels, statistics.coefficients[labels, pivots]
+        return *self.basis.pairs(), statistics.coefficients[self.basis.possible]
 
     def _holds(self, statistics: DeclaredStatistics, params: DeclaredParameters) -> bool:
         """Whether the pivots stand for the data at θ: Q from both agrees."""
