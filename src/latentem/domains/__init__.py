@@ -6,7 +6,7 @@ assigns nothing in place, and has derivatives that are finite everywhere.
 """
 
 from .base import Domain
-from .constraints import Fixed, Tied, without_constraints
+from .constraints import Fixed, Tied
 from .elementwise import Interval, Positive, Real, UnitInterval
 from .matrices import Correlation, LowerTriangular, PositiveDefinite
 from .vectors import Ordered, Simplex
@@ -24,5 +24,4 @@ __all__ = [
     "Simplex",
     "Tied",
     "UnitInterval",
-    "without_constraints",
 ]

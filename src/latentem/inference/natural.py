@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array, FloatArray
-from ..domains import without_constraints
 from ..domains.base import entry_labels
+from ..domains.constraints import without_constraints
 from ..kernels.derivatives import moved
 
 _STEP = 1e-3

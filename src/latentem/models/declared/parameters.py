@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from ..._typing import FloatArray
-from ...domains import Correlation, Domain, Interval, Positive, PositiveDefinite, without_constraints
+from ...domains import Correlation, Domain, Interval, Positive, PositiveDefinite
+from ...domains.constraints import without_constraints
 from ...errors import ParameterError
 from ...parameters import Parameters
 
