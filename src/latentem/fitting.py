@@ -13,6 +13,7 @@ from .data import Source
 from .em import Acceleration, Executor, iterate, run
 from .errors import ModelFileError, ParameterError, name_columns
 from .execution.opening import opened
+from .inference.climbing import to_a_maximum
 from .model import LatentVariableModel, Model, check_source
 from .models.moment_rows import moment_rows
 from .models.starts import initial_parameters
@@ -48,6 +49,7 @@ def fit(
     callbacks: Iterable[Callable[[Iteration], object]] = (),
     restart_collapsed: int = 0,
     checkpoint: Any = None,
+    certify: bool = False,
 ) -> EMResult:
     """Fit a latent variable model by EM.
 
@@ -88,6 +90,9 @@ def fit(
     checkpoint : path or Checkpoint, optional
         Writes the state of the fit to that file once a minute (or as the `Checkpoint` says), and goes on from there if
         it exists.
+    certify : bool
+        Whether to say what the end of the fit is (`result.certificate`), at the price of about two passes for each free
+        parameter.  A saddle is left then, and the fit goes on to a maximum.
 
     Returns
     -------
@@ -124,6 +129,8 @@ def fit(
             return climb(model, start, keeper)
 
         best = best_of(attempt, starts, restarts, lambda result: result, _was_stopped)
+        if certify and not _was_stopped(best):
+            best = to_a_maximum(best, climb.on, climb.tol, workers)
         return name_places(replace(best, n_rows=rows.n_rows), rows)
 
 
@@ -159,6 +166,10 @@ class _Climb:
             callbacks=self.callbacks if checkpoint is None else (*self.callbacks, checkpoint),
             resume=resumed(checkpoint, model, self.source, start, self.executor),
         )
+
+    def on(self, model: Model, start: Any, tol: float) -> EMResult:
+        """Further from where a fit ended, with another tolerance."""
+        return replace(self, tol=tol)(model, start)
 
     def simulate(self, model: DeclaredModel, start: Any, rng: np.random.Generator) -> EMResult:
         """The same by stochastic approximation EM."""

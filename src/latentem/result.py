@@ -127,6 +127,8 @@ class EMResult:
     n_rows : int
     source : Source or None
         The data that were fitted, for questions asked later; they are not copied, pickled or saved with the result.
+    certificate : Certificate or None
+        What the end of the fit is, where `fit(…, certify=True)` asked.
     """
 
     model: Any
@@ -142,6 +144,7 @@ class EMResult:
     expectation: Any
     n_rows: int
     source: Any = field(default=None, compare=False, metadata={"stored": False})
+    certificate: Any = field(default=None, compare=False, metadata={"stored": False})
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "source": None}
