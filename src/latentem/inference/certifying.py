@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._typing import Array, FloatArray
+from ..domains.base import ZERO
 from ..em import Executor, Problem
 from ..errors import LatentemError, ParameterError
 from ..execution.opening import opened
@@ -27,6 +28,7 @@ NEAR = 0.1
 HELD = 1e-3
 # Beyond the two passes for each free parameter.
 PASSES = 56
+# The logarithm of the odds against what was exactly zero, once it is opened.
 OPENED = 18.0
 
 
@@ -224,7 +226,7 @@ def opened_edges(surface: Surface, point: Point, lengths: FloatArray, edges: tup
     far = (np.abs(point.vector) > 300) & (lengths < np.inf)
     if not stuck or not far.any():
         return edges
-    vector = np.where(far, np.sign(point.vector) * OPENED, point.vector)
+    vector = point.vector - np.where(far, np.sign(point.vector), 0.0) * (-np.log(ZERO) - OPENED)
     try:
         ajar = surface.at(vector)
     except (LatentemError, ArithmeticError, ValueError):
