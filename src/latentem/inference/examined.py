@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,9 @@ from .surface import Point, Surface
 
 # A score of so many standard errors where EM stands still is held by a limit of the model's.
 HELD = 1e-3
+# Newton's steps to the limit end where it is so many standard errors away.
+THERE = 1e-8
+STEPS = 6
 
 
 @dataclass(frozen=True)
@@ -60,16 +63,17 @@ class Examination:
     linear: Linearized
     spectrum: Spectrum
     bounds: Array
+    memo: dict[str, Examination] = field(default_factory=dict, repr=False)
 
     @classmethod
-    def of(cls, surface: Surface, source: Source, parameters: Any) -> Examination:
-        """Two passes for each free parameter, and one."""
-        point = surface.at(parameters.flatten())
+    def of(cls, surface: Surface, source: Source, vector: FloatArray, fourth: bool = False) -> Examination:
+        """Two passes for each free parameter, and one; four for differences of fourth order."""
+        point = surface.at(vector)
         slopes, lengths = natural.jacobian(point.parameters)
         steps, complete = surface.complete_information(point, lengths)
         after = point.parameters.unflatten(point.em_vector)
         free = free_directions(point.parameters, after, complete, steps, slopes)
-        whole = linearize(surface, point, free, complete)
+        whole = linearize(surface, point, free, complete, fourth)
         bounds = held_by_bounds(whole)
         linear = restricted(whole, ~bounds)
         return cls(surface, source, point, slopes, lengths, whole, linear, spectrum(linear), bounds)
@@ -82,6 +86,29 @@ class Examination:
     def moves(self) -> FloatArray:
         """(d, m): the free directions in coordinates."""
         return self.linear.free.moves
+
+    def refined(self) -> Examination:
+        """The same at the limit, where Newton's steps lead, by differences of fourth order; found once."""
+        if "refined" not in self.memo:
+            self.memo["refined"] = Examination.of(self.surface, self.source, self._limit(), fourth=True)
+        return self.memo["refined"].served_by(self.surface.problem.executor)
+
+    def _limit(self) -> FloatArray:
+        """Where Newton's steps in the directions with curvature lead, for as long as they come nearer."""
+        curved = self.spectrum.curvatures > self.spectrum.error
+        across, curvatures = self.moves @ self.spectrum.vectors[:, curved], self.spectrum.curvatures[curved]
+        vector, slope = self.point.vector, across.T @ self.point.score
+        left = float(np.sqrt(np.sum(slope**2 / curvatures)))
+        for _ in range(STEPS):
+            further = vector + across @ (slope / curvatures)
+            if left <= THERE or not self.surface.admits(further):
+                break
+            slope = across.T @ self.surface.look(further)[1]
+            before, left = left, float(np.sqrt(np.sum(slope**2 / curvatures)))
+            if not left < 0.5 * before:
+                break
+            vector = further
+        return vector
 
     def served_by(self, executor: Executor) -> Examination:
         """The same, whose further passes another executor makes."""
@@ -124,7 +151,7 @@ def examined(result: EMResult, executor: str | Executor | None) -> Iterator[Exam
         known = _known(result)
         if known is None:
             problem = Problem(result.model, rows_for(result.model, result.source, workers), workers)
-            known = Examination.of(Surface(problem, copy(result.parameters)), result.source, result.parameters)
+            known = Examination.of(Surface(problem, copy(result.parameters)), result.source, result.parameters.flatten())
             _remember(result, known)
         yield known.served_by(workers)
 
