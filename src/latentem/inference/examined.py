@@ -151,7 +151,8 @@ def examined(result: EMResult, executor: str | Executor | None) -> Iterator[Exam
         known = _known(result)
         if known is None:
             problem = Problem(result.model, rows_for(result.model, result.source, workers), workers)
-            known = Examination.of(Surface(problem, copy(result.parameters)), result.source, result.parameters.flatten())
+            surface = Surface(problem, copy(result.parameters))
+            known = Examination.of(surface, result.source, result.parameters.flatten())
             _remember(result, known)
         yield known.served_by(workers)
 
