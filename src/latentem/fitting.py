@@ -131,7 +131,7 @@ def fit(
         best = best_of(attempt, starts, restarts, lambda result: result, _was_stopped)
         if certify and not _was_stopped(best):
             best = to_a_maximum(best, climb.on, climb.tol, workers)
-        return name_places(replace(best, n_rows=rows.n_rows), rows)
+        return name_places(replace(best, n_rows=rows.n_rows, source=rows), rows)
 
 
 def _grouping(model: Model) -> Grouping | None:

@@ -179,6 +179,12 @@ class EMResult:
 
         return certify(self, **options)
 
+    def standard_errors(self, method: str = "oakes", **options: Any) -> Any:
+        """Standard errors of the estimates, and why some have none; see `inference.standard_errors`."""
+        from .inference import standard_errors
+
+        return standard_errors(self, method, **options)
+
     @property
     def aic(self) -> float:
         """-2 ℓ + 2 p (Akaike 1974); smaller is better."""

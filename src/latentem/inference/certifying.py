@@ -7,25 +7,22 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._typing import Array, FloatArray
+from .._typing import FloatArray
 from ..domains.base import ZERO
-from ..em import Executor, Problem
-from ..errors import LatentemError, ParameterError
-from ..execution.opening import opened
+from ..em import Executor
+from ..errors import LatentemError
 from ..result import EMResult, Status
 from . import natural
-from .certificate import Certificate, Verdict, leading, shares
-from .edges import Edge, Free, free_directions
+from .certificate import Certificate, Verdict
+from .edges import Edge
+from .examined import Examination, examined
 from .leaving import leave
-from .linearize import Linearized, linearize
 from .probing import Found, probes
-from .spectrum import Spectrum, spectrum
+from .spectrum import Spectrum
 from .surface import Point, Surface
 
 # Further away than so many standard errors, curvature here says little of the limit.
 NEAR = 0.1
-# A score of so many standard errors where EM stands still is held by a limit of the model's.
-HELD = 1e-3
 # Beyond the two passes for each free parameter.
 PASSES = 56
 # The logarithm of the odds against what was exactly zero, once it is opened.
@@ -55,49 +52,29 @@ def certify(result: EMResult, *, executor: str | Executor | None = None) -> Cert
     ParameterError
         The result has no source.
     """
-    if result.source is None:
-        raise ParameterError("the result has no data with it (it was loaded or pickled); fit again to certify")
-    with opened(executor) as workers:
-        surface = Surface(Problem(result.model, result.source, workers), result.parameters)
-        return _Case.of(surface, result).certificate()
+    with examined(result, executor) as examination:
+        return _Case(examination, result.status).certificate()
 
 
 @dataclass(frozen=True)
 class _Case:
-    """A fit under examination."""
+    """A fit that is to be judged."""
 
-    surface: Surface
-    result: EMResult
-    point: Point
-    lengths: FloatArray
-    whole: Linearized
-    linear: Linearized
-    spectrum: Spectrum
-    bounds: Array
-
-    @classmethod
-    def of(cls, surface: Surface, result: EMResult) -> _Case:
-        point = surface.at(result.parameters.flatten())
-        slopes, lengths = natural.jacobian(point.parameters)
-        steps, complete = surface.complete_information(point, lengths)
-        after = point.parameters.unflatten(point.em_vector)
-        free = free_directions(point.parameters, after, complete, steps, slopes)
-        whole = linearize(surface, point, free, complete)
-        bounds = held_by_bounds(whole)
-        linear = restricted(whole, ~bounds)
-        return cls(surface, result, point, lengths, whole, linear, spectrum(linear), bounds)
+    examination: Examination
+    status: Status
 
     @property
-    def edges(self) -> tuple[Edge, ...]:
-        return self.linear.free.edges
+    def surface(self) -> Surface:
+        return self.examination.surface
+
+    @property
+    def spectrum(self) -> Spectrum:
+        return self.examination.spectrum
 
     def certificate(self) -> Certificate:
-        edges = opened_edges(self.surface, self.point, self.lengths, self.edges)
-        parts = self.spectrum.vectors.T @ self.linear.score
-        curved = ~self.spectrum.flat
-        stiffness = np.abs(self.spectrum.curvatures[curved])
-        distance = float(np.sqrt(np.sum(parts[curved] ** 2 / stiffness)))
-        gain = 0.5 * float(np.sum(parts[curved] ** 2 / self.spectrum.curvatures[curved]))
+        case = self.examination
+        edges = opened_edges(self.surface, case.point, case.lengths, case.edges)
+        distance, gain = case.distance_and_gain()
         draft = Certificate(
             verdict=Verdict.UNDECIDED,
             reasons=(),
@@ -108,7 +85,7 @@ class _Case:
             eigenvalues=1 - self.spectrum.curvatures,
             error=self.spectrum.error,
             edges=edges,
-            bounds=self._names_of_bounds(),
+            bounds=case.names_of_bounds(),
             along=(),
             passes=0,
         )
@@ -116,7 +93,7 @@ class _Case:
 
     def _judged(self, draft: Certificate) -> Certificate:
         told = tuple(map(str, draft.edges)) + tuple(f"{name} is held by a limit of the model" for name in draft.bounds)
-        if self.result.status is Status.UNBOUNDED:
+        if self.status is Status.UNBOUNDED:
             return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(Status.UNBOUNDED.value, *told))
         if draft.distance > NEAR:
             reason = "lower tol, raise max_iter, or use an acceleration, and certify again"
@@ -137,14 +114,14 @@ class _Case:
 
     def _saddle(self, draft: Certificate, direction: FloatArray, told: tuple[str, ...]) -> Certificate:
         """A saddle, with a point beyond it that is higher."""
-        move = self.linear.free.moves @ direction
+        move = self.examination.moves @ direction
         curvature = float(-self.spectrum.curvatures[0])
-        beyond = leave(self.surface, self.point, move, curvature)
-        names = self._along(direction[:, None])
+        beyond = leave(self.surface, self.examination.point, move, curvature)
+        names = self.examination.along(direction[:, None])
         if beyond is None:
             reason = f"the curvature along {', '.join(names)} is positive, but no step along it was found that rises"
             return replace(draft, verdict=Verdict.UNDECIDED, along=names, reasons=(reason, *told))
-        gain = beyond.objective - self.point.objective
+        gain = beyond.objective - self.examination.point.objective
         reason = f"moving {', '.join(names)} raises the objective by {gain:.3g} and more"
         return replace(
             draft, verdict=Verdict.SADDLE, along=names, reasons=(reason, *told), way_out=beyond.parameters
@@ -152,19 +129,20 @@ class _Case:
 
     def _flat(self, draft: Certificate, told: tuple[str, ...]) -> Certificate | None:
         """What steps along the flat directions say; None where the objective falls along all of them."""
-        tried = list(probes(self.surface, self.point, self.linear, self.spectrum, self.lengths, PASSES))
+        case = self.examination
+        tried = list(probes(self.surface, case.point, case.linear, case.spectrum, case.lengths, PASSES))
         rises = [probe for probe in tried if probe.found is Found.RISE]
         if rises:
             end = rises[0]
-            names = self._along(end.direction[:, None])
-            gain = end.point.objective - self.point.objective
+            names = self.examination.along(end.direction[:, None])
+            gain = end.point.objective - self.examination.point.objective
             reason = f"moving {', '.join(names)} raises the objective by {gain:.3g} and more"
             return replace(
                 draft, verdict=Verdict.SADDLE, along=names, reasons=(reason, *told), way_out=end.point.parameters
             )
         level = [probe.direction for probe in tried if probe.found is Found.LEVEL]
         if level:
-            names = self._along(np.array(level).T)
+            names = self.examination.along(np.array(level).T)
             reason = (
                 f"{', '.join(names)} can move together while the objective stays where it is: "
                 "the data do not say where they are"
@@ -172,52 +150,11 @@ class _Case:
             return replace(draft, verdict=Verdict.RIDGE, along=names, reasons=(reason, *told))
         if tried and all(probe.found is Found.FALL for probe in tried):
             return None
-        names = self._along(self.spectrum.vectors[:, self.spectrum.flat])
+        names = self.examination.along(self.spectrum.vectors[:, self.spectrum.flat])
         reason = (
             f"along {', '.join(names)} the curvature is zero within its error; more data or a prior would decide"
         )
         return replace(draft, along=names, reasons=(reason, *told))
-
-    def _along(self, directions: FloatArray) -> tuple[str, ...]:
-        free = self.linear.free
-        moves = free.moves @ directions
-        inverse = 1 / np.maximum(np.linalg.norm(free.moves, axis=1), np.finfo(float).tiny)
-        return leading(self.point.parameters.coordinate_names(), shares(moves, inverse))
-
-    def _names_of_bounds(self) -> tuple[str, ...]:
-        if not self.bounds.any():
-            return ()
-        names = self.point.parameters.coordinate_names()
-        parts = np.sum(self.whole.free.basis[:, self.bounds] ** 2, axis=1)
-        return tuple(names[i] for i in np.flatnonzero(parts > 0.5))
-
-
-def held_by_bounds(linear: Linearized) -> Array:
-    """(m,) bool: free directions along which the score is not zero though EM stands still, or at whose end it does.
-
-    Near a fixed point the score is I_c times the EM step; what is not has been held by the M-step.
-    """
-    information = np.maximum(np.diagonal(linear.complete), np.finfo(float).tiny)
-    standard = np.abs(linear.score) / np.sqrt(information)
-    step = np.abs(linear.em_step) * np.sqrt(information)
-    outside = linear.ends * linear.score >= 0
-    return np.asarray((standard > HELD) & (step <= 1e-3 * standard) | (linear.ends != 0) & outside & (step <= HELD))
-
-
-def restricted(linear: Linearized, free: Array) -> Linearized:
-    """The same in some of the free directions."""
-    if free.all():
-        return linear
-    both = np.ix_(free, free)
-    return Linearized(
-        free=Free(linear.free.basis[:, free], linear.free.steps, linear.free.edges),
-        complete=linear.complete[both],
-        hessian=linear.hessian[both],
-        em_map=linear.em_map[both],
-        score=linear.score[free],
-        em_step=linear.em_step[free],
-        ends=linear.ends[free],
-    )
 
 
 def opened_edges(surface: Surface, point: Point, lengths: FloatArray, edges: tuple[Edge, ...]) -> tuple[Edge, ...]:

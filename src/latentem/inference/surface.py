@@ -91,6 +91,18 @@ class Surface:
             expectation=expectation,
         )
 
+    def look(self, vector: FloatArray) -> tuple[float, FloatArray]:
+        """The objective and its gradient (d,): one E-step, and no M-step."""
+        parameters = self.template.unflatten(vector)
+        with np.errstate(over="ignore"):
+            expectation, objective = self.problem.evaluate(parameters)
+        self.passes += 1
+        return objective, self.problem.model.objective_score(expectation.statistics, parameters)
+
+    def admits(self, vector: FloatArray) -> bool:
+        """Whether the model's own limits (a floor under variances) leave these parameters in it."""
+        return bool(np.all(np.isfinite(vector)) and self.problem.model.admissible(self.template.unflatten(vector)))
+
     @staticmethod
     def units(point: Point) -> float:
         """About how many observations there are."""

@@ -74,6 +74,10 @@ class Categorical(Latent[CategoricalParameters, CategoricalStatistics]):
         if not set(self.fixed) <= set(range(self.n_states)):
             raise ParameterError(f"fixed must name states from 0 to {self.n_states - 1}, got {self.fixed}")
 
+    def log_states(self, params: CategoricalParameters) -> FloatArray:
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(params.weights))
+
     def start(self) -> CategoricalParameters:
         return CategoricalParameters(np.full(self.n_states, 1.0 / self.n_states), self.fixed)
 
@@ -83,8 +87,7 @@ class Categorical(Latent[CategoricalParameters, CategoricalStatistics]):
     def posterior(
         self, log_density: FloatArray, batch: Batch, params: CategoricalParameters
     ) -> tuple[Posterior, FloatArray]:
-        with np.errstate(divide="ignore"):
-            log_density += np.log(params.weights)[:, None]
+        log_density += self.log_states(params)[:, None]
         log_likelihood = normalize_states(log_density)
         return Posterior(log_density), log_likelihood
 

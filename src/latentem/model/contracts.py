@@ -264,6 +264,10 @@ class Latent(ABC, Generic[P, S]):
     @abstractmethod
     def maximize(self, statistics: S, params: P) -> P: ...
 
+    def log_states(self, params: P) -> FloatArray | None:
+        """log p(z = k), (K,), where the states of units are independent of each other and of all else; else None."""
+        return None
+
     def expansion(self, statistics: S) -> tuple[FloatArray, FloatArray] | None:
         """m and C of the N(m, C Cᵀ) that maximizes Q though N(0, I) is held, for a family to absorb; None: as it is.
 
@@ -344,6 +348,14 @@ class Model(ABC):
     def told(self, statistics: Any, params: Any) -> list[tuple[int | None, str, str]]:
         """What a user should know of these estimates: (component, code, sentence)."""
         return []
+
+    @abstractmethod
+    def unit_log_likelihoods(self, params: Any, batch: Batch) -> FloatArray:
+        """log p(x; θ) of each unit, (units,); 0 of units of weight 0 that are impossible."""
+
+    def complete_log_density(self, params: Any, batch: Batch) -> FloatArray | None:
+        """log p(xₙ, z = k; θ), (K, units), where each unit has a z of its own among K states; else None."""
+        return None
 
 
 def families_in(part: Any) -> list[Family[Any, Any]]:

@@ -112,6 +112,14 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
             log_density = silenced(log_density, np.repeat(ignored, batch.group_lengths) if finer else ignored)
         return self.latent.posterior(log_density, batch, params.latent)
 
+    def unit_log_likelihoods(self, params: ModelParameters, batch: Batch) -> FloatArray:
+        log_likelihood = self.infer(params, batch)[1]
+        return np.where(np.isfinite(log_likelihood), log_likelihood, 0.0)
+
+    def complete_log_density(self, params: ModelParameters, batch: Batch) -> FloatArray | None:
+        log_states = self.latent.log_states(params.latent)
+        return None if log_states is None else self.state_densities(params, batch) + log_states[:, None]
+
     def state_densities(self, params: ModelParameters, batch: Batch) -> FloatArray:
         """log p(xₙ | z = k), (K, units), -∞ for states other than a known one; of many rows found block by block."""
         if self.family.rowwise and self.latent.form is Form.TABLE and len(batch) >= LONG:

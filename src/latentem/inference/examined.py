@@ -1,0 +1,208 @@
+"""A fit under examination: what certificates, standard errors and intervals all need, found once for each result."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from .._typing import Array, FloatArray
+from ..data import Source
+from ..em import Executor, Problem
+from ..errors import ParameterError
+from ..execution.opening import opened
+from ..model import LatentVariableModel
+from ..models.moment_rows import moment_rows
+from ..result import EMResult
+from . import natural
+from .certificate import leading, shares
+from .edges import Edge, Free, free_directions
+from .linearize import Linearized, linearize
+from .spectrum import Spectrum, spectrum
+from .surface import Point, Surface
+
+# A score of so many standard errors where EM stands still is held by a limit of the model's.
+HELD = 1e-3
+# Newton's steps to the limit end where it is so many standard errors away.
+THERE = 1e-8
+STEPS = 6
+
+
+@dataclass(frozen=True)
+class Examination:
+    """The end of a fit: what is free there, and how the objective and the EM map change along it.
+
+    Attributes
+    ----------
+    surface : Surface
+    source : Source
+        The data as the user gave them.
+    point : Point
+    slopes : (entries, d)
+        ∂ entries / ∂ φ.
+    lengths : (d,)
+        Over which no entry is nearly linear in a coordinate.
+    whole, linear : Linearized
+        In all free directions, and in those that no limit of the model holds.
+    spectrum : Spectrum
+    bounds : (m,) bool
+        The directions of `whole` that a limit of the model holds.
+    """
+
+    surface: Surface
+    source: Source
+    point: Point
+    slopes: FloatArray
+    lengths: FloatArray
+    whole: Linearized
+    linear: Linearized
+    spectrum: Spectrum
+    bounds: Array
+    memo: dict[str, Examination] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def of(cls, surface: Surface, source: Source, vector: FloatArray, fourth: bool = False) -> Examination:
+        """Two passes for each free parameter, and one; four for differences of fourth order."""
+        point = surface.at(vector)
+        slopes, lengths = natural.jacobian(point.parameters)
+        steps, complete = surface.complete_information(point, lengths)
+        after = point.parameters.unflatten(point.em_vector)
+        free = free_directions(point.parameters, after, complete, steps, slopes)
+        whole = linearize(surface, point, free, complete, fourth)
+        bounds = held_by_bounds(whole)
+        linear = restricted(whole, ~bounds)
+        return cls(surface, source, point, slopes, lengths, whole, linear, spectrum(linear), bounds)
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        return self.linear.free.edges
+
+    @property
+    def moves(self) -> FloatArray:
+        """(d, m): the free directions in coordinates."""
+        return self.linear.free.moves
+
+    def refined(self) -> Examination:
+        """The same at the limit, where Newton's steps lead, by differences of fourth order; found once."""
+        if "refined" not in self.memo:
+            self.memo["refined"] = Examination.of(self.surface, self.source, self._limit(), fourth=True)
+        return self.memo["refined"].served_by(self.surface.problem.executor)
+
+    def _limit(self) -> FloatArray:
+        """Where Newton's steps in the directions with curvature lead, for as long as they come nearer."""
+        curved = self.spectrum.curvatures > self.spectrum.error
+        across, curvatures = self.moves @ self.spectrum.vectors[:, curved], self.spectrum.curvatures[curved]
+        vector, slope = self.point.vector, across.T @ self.point.score
+        left = float(np.sqrt(np.sum(slope**2 / curvatures)))
+        for _ in range(STEPS):
+            further = vector + across @ (slope / curvatures)
+            if left <= THERE or not self.surface.admits(further):
+                break
+            slope = across.T @ self.surface.look(further)[1]
+            before, left = left, float(np.sqrt(np.sum(slope**2 / curvatures)))
+            if not left < 0.5 * before:
+                break
+            vector = further
+        return vector
+
+    def served_by(self, executor: Executor) -> Examination:
+        """The same, whose further passes another executor makes."""
+        return replace(self, surface=replace(self.surface, problem=replace(self.surface.problem, executor=executor)))
+
+    def along(self, directions: FloatArray) -> tuple[str, ...]:
+        """The coordinates that some of the free directions (m, …) mostly move."""
+        moves = self.moves @ directions
+        inverse = 1 / np.maximum(np.linalg.norm(self.moves, axis=1), np.finfo(float).tiny)
+        return leading(self.point.parameters.coordinate_names(), shares(moves, inverse))
+
+    def names_of_bounds(self) -> tuple[str, ...]:
+        """Coordinates that the model's own limits hold."""
+        if not self.bounds.any():
+            return ()
+        names = self.point.parameters.coordinate_names()
+        parts = np.sum(self.whole.free.basis[:, self.bounds] ** 2, axis=1)
+        return tuple(names[i] for i in np.flatnonzero(parts > 0.5))
+
+    def distance_and_gain(self) -> tuple[float, float]:
+        """√(sᵀ I_o⁻¹ s), the standard errors to the limit, and ½ sᵀ I_o⁻¹ s, what the objective gains on the way."""
+        curved = ~self.spectrum.flat
+        parts = (self.spectrum.vectors.T @ self.linear.score)[curved] ** 2
+        curvatures = self.spectrum.curvatures[curved]
+        return float(np.sqrt(np.sum(parts / np.abs(curvatures)))), 0.5 * float(np.sum(parts / curvatures))
+
+
+@contextmanager
+def examined(result: EMResult, executor: str | Executor | None) -> Iterator[Examination]:
+    """The examination of a result, made when it is first asked for, with workers for what is asked next.
+
+    Raises
+    ------
+    ParameterError
+        The result has no source.
+    """
+    if result.source is None:
+        raise ParameterError("the result has no data with it (it was loaded or pickled); fit again and ask that result")
+    with opened(executor) as workers:
+        known = _known(result)
+        if known is None:
+            problem = Problem(result.model, rows_for(result.model, result.source, workers), workers)
+            surface = Surface(problem, copy(result.parameters))
+            known = Examination.of(surface, result.source, result.parameters.flatten())
+            _remember(result, known)
+        yield known.served_by(workers)
+
+
+def rows_for(model: Any, source: Source, executor: Executor) -> Source:
+    """The data for passes over all of them: a few rows that stand for them, where the model sees no difference."""
+    few = isinstance(model, LatentVariableModel) and model.moments_suffice
+    return moment_rows(source, executor) if few else source
+
+
+# By the parameters' identity, for as long as they live; the examination itself holds a copy of them.
+_EXAMINED: dict[int, Examination] = {}
+
+
+def _known(result: EMResult) -> Examination | None:
+    found = _EXAMINED.get(id(result.parameters))
+    same = found is not None and found.source is result.source and found.surface.problem.model is result.model
+    return found if same else None
+
+
+def _remember(result: EMResult, examination: Examination) -> None:
+    key = id(result.parameters)
+    if key not in _EXAMINED:
+        weakref.finalize(result.parameters, _EXAMINED.pop, key, None)
+    _EXAMINED[key] = examination
+
+
+def held_by_bounds(linear: Linearized) -> Array:
+    """(m,) bool: free directions along which the score is not zero though EM stands still, or at whose end it does.
+
+    Near a fixed point the score is I_c times the EM step; what is not has been held by the M-step.
+    """
+    information = np.maximum(np.diagonal(linear.complete), np.finfo(float).tiny)
+    standard = np.abs(linear.score) / np.sqrt(information)
+    step = np.abs(linear.em_step) * np.sqrt(information)
+    outside = linear.ends * linear.score >= 0
+    return np.asarray((standard > HELD) & (step <= 1e-3 * standard) | (linear.ends != 0) & outside & (step <= HELD))
+
+
+def restricted(linear: Linearized, free: Array) -> Linearized:
+    """The same in some of the free directions."""
+    if free.all():
+        return linear
+    both = np.ix_(free, free)
+    return Linearized(
+        free=Free(linear.free.basis[:, free], linear.free.steps, linear.free.edges),
+        complete=linear.complete[both],
+        hessian=linear.hessian[both],
+        em_map=linear.em_map[both],
+        score=linear.score[free],
+        em_step=linear.em_step[free],
+        ends=linear.ends[free],
+    )
