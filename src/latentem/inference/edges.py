@@ -130,7 +130,7 @@ def _unheard(parameters: Any, variances: FloatArray) -> Array:
     ends = np.cumsum([np.size(array) for array in parameters.arrays().values()])
     parts = np.split(variances, ends[:-1]) if len(ends) else []
     typical = [np.median(part[part > 0]) if np.any(part > 0) else np.inf for part in parts]
-    return np.concatenate([part > LOST * size for part, size in zip(parts, typical, strict=True)] or [np.empty(0)])
+    return np.array([x > LOST * size for part, size in zip(parts, typical, strict=True) for x in part], dtype=bool)
 
 
 def _directions_that_move(moves: FloatArray) -> FloatArray:
