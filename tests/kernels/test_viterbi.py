@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from latentem.kernels.inhomogeneous_chain import decode_inhomogeneous
 from latentem.kernels.viterbi import decode, decode_reference, k_best_paths
 
 
@@ -64,6 +65,20 @@ def test_impossible_and_undefined_sequences_have_no_path(either: str) -> None:
         assert states[4:8].tolist() == [-1] * 4
         assert np.all(np.delete(states, range(4, 8)) >= 0)
         assert np.isneginf(log_joint).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("offsets", [[0], [0, 1, 9, 20]])
+@pytest.mark.parametrize("value", [0.0, -np.inf, np.nan, np.inf])
+def test_a_chain_with_a_matrix_a_row_has_the_same_paths(offsets: list[int], value: float) -> None:
+    initial, transition, log_density = problem(4, 3, offsets[-1])
+    log_density[:, 4:5] += value
+    expected = decode_reference(initial, transition, log_density, np.array(offsets))
+    with np.errstate(divide="ignore"):
+        steps = np.repeat(np.log(transition)[:, :, None], offsets[-1], axis=2)
+        log_density[:, offsets[:-1]] += np.log(initial)[:, None]
+    states, log_joint = decode_inhomogeneous(steps, log_density, np.array(offsets))
+    assert np.array_equal(states, expected[0])
+    assert np.array_equal(log_joint, expected[1])
 
 
 @pytest.mark.parametrize("k", [1, 2, 7, 1000])

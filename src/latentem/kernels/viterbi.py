@@ -63,7 +63,8 @@ def _decode_compiled(
     arrays = bounds, start, rows, log_density, origins, states, log_joint, work
     compiled.latentem_viterbi(n_states, n_rows, len(log_joint), *map(address, arrays))
     path = states.astype(np.intp)
-    path[np.repeat(log_joint == -np.inf, lengths)] = -1
+    for g in np.flatnonzero(log_joint == -np.inf):
+        path[bounds[g] : bounds[g + 1]] = -1
     return path, log_joint
 
 
@@ -73,17 +74,27 @@ def decode_reference(
     """The same in NumPy."""
     with np.errstate(divide="ignore"):
         log_initial, log_transition = np.log(initial), np.log(transition)
-    found = [_best_path(log_initial, log_transition, log_density[:, a:b]) for a, b in pairwise(offsets)]
-    return np.concatenate([path for path, _ in found]), np.array([total for _, total in found])
+    steps = np.broadcast_to(log_transition, (log_density.shape[1], *log_transition.shape))
+    return best_paths(log_initial, steps, log_density, offsets)
 
 
-def _best_path(log_initial: FloatArray, log_transition: FloatArray, log_density: FloatArray) -> tuple[Array, float]:
+def best_paths(
+    log_initial: FloatArray, steps: FloatArray, log_density: FloatArray, offsets: Array
+) -> tuple[Array, FloatArray]:
+    """The same with log A of the step into each row, (n, K, K)."""
+    path, totals = np.empty(log_density.shape[1], np.intp), np.empty(len(offsets) - 1)
+    for g, (a, b) in enumerate(pairwise(offsets)):
+        path[a:b], totals[g] = _best_path(log_initial, steps[a:b], log_density[:, a:b])
+    return path, totals
+
+
+def _best_path(log_initial: FloatArray, steps: FloatArray, log_density: FloatArray) -> tuple[Array, float]:
     length = log_density.shape[1]
     if not is_defined(log_density):
         return np.full(length, -1), -np.inf
     best, pointers = log_initial + log_density[:, 0], np.empty((length, len(log_initial)), np.intp)
     for t in range(1, length):
-        joint = best[:, None] + log_transition
+        joint = best[:, None] + steps[t]
         pointers[t] = joint.argmax(axis=0)
         best = joint.max(axis=0) + log_density[:, t]
     if not best.max() > -np.inf:
