@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from latentem.kernels.inhomogeneous_chain import decode_inhomogeneous
-from latentem.kernels.viterbi import decode, decode_reference, k_best_paths
+from latentem.kernels.viterbi import decode, decode_in_blocks, decode_reference, k_best_paths
 
 
 def problem(seed: int, n_states: int, length: int, zeros: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -49,6 +49,31 @@ def test_compiled_paths_are_those_of_the_reference_also_where_many_are_equal(use
         got, expected = decode(*case, offsets), decode_reference(*case, offsets)
         assert np.array_equal(got[0], expected[0])
         assert np.array_equal(got[1], expected[1])
+
+
+@pytest.mark.parametrize("n_states", [1, 3, 8, 9, 257])
+@pytest.mark.parametrize("edges", [[0, 300], [0, 1, 2, 66, 130, 300], [0, 8, 64, 129, 300]])
+def test_a_path_in_blocks_is_the_path_of_the_whole(either: str, n_states: int, edges: list[int]) -> None:
+    case = problem(n_states, n_states, 300)
+    flat = np.full(n_states, 1 / n_states), np.full((n_states, n_states), 1 / n_states), np.round(case[2] / 4)
+    for initial, transition, log_density in (case, flat):
+        expected = decode(initial, transition, log_density, np.array([0, 300]))
+        blocks = (log_density[:, a:b] for a, b in itertools.pairwise(edges))
+        states, log_joint = decode_in_blocks(initial, transition, blocks, 300)
+        assert states.dtype == expected[0].dtype
+        assert np.array_equal(states, expected[0])
+        assert log_joint == expected[1][0]
+
+
+@pytest.mark.parametrize("where", [0, 1, 7, 8, 63, 64, 99])
+@pytest.mark.parametrize("value", [-np.inf, np.nan, np.inf])
+def test_blocks_that_are_impossible_or_undefined_have_no_path(either: str, where: int, value: float) -> None:
+    initial, transition, log_density = problem(3, 3, 100)
+    log_density[:, where] = value
+    blocks = (log_density[:, a:b] for a, b in [(0, 8), (8, 64), (64, 100)])
+    states, log_joint = decode_in_blocks(initial, transition, blocks, 100)
+    assert states.tolist() == [-1] * 100
+    assert log_joint == -np.inf
 
 
 def test_of_equal_paths_the_lowest_states_are_taken(either: str) -> None:

@@ -1,4 +1,4 @@
-"""Threads to spare: whether a function that is folded over chunks may run two halves of its work at once.
+"""Threads to spare: whether a function that is folded over chunks may do several parts of its work at once.
 
 An executor with fewer chunks than workers has threads to spare, and says so to what it calls; without one nothing is
 spare.
@@ -6,12 +6,19 @@ spare.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
+from typing import TypeVar
 
 from .blas import hold_this_thread
+
+T = TypeVar("T")
+U = TypeVar("U")
+# Calls in flight for each worker.
+AHEAD = 4
 
 _threads: ContextVar[int] = ContextVar("threads for one chunk", default=1)
 
@@ -24,6 +31,34 @@ def threads_for_a_chunk(n: int) -> Iterator[None]:
         yield
     finally:
         _threads.reset(token)
+
+
+def each(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    """function(item) in order; the next ones are under way on other threads where some are to spare."""
+    workers = _threads.get() - 1
+    if workers < 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(workers, initializer=hold_this_thread) as pool:
+        yield from in_order(pool, function, items, AHEAD * workers)
+
+
+def in_order(pool: ThreadPoolExecutor, function: Callable[[T], U], items: Iterable[T], ahead: int) -> Iterator[U]:
+    """Results in order, at most `ahead` of them in flight: memory does not grow with the data.
+
+    Workers run in copies of the caller's context, so that NumPy's error state is the caller's.
+    """
+    pending: deque[Future[U]] = deque()
+    try:
+        for item in items:
+            if len(pending) == ahead:
+                yield pending.popleft().result()
+            pending.append(pool.submit(copy_context().run, function, item))
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
 
 
 def both(one: Callable[[], None], other: Callable[[], None]) -> None:

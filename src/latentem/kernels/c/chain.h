@@ -101,8 +101,7 @@ INLINE int64_t blocks_of(int64_t length) { return (length + BLOCK - 1) / BLOCK; 
 
 typedef struct {
     int64_t n_states, width;
-    const double *initial;    /* (width,): log, -inf beyond the states */
-    const double *transition; /* (K, width): log, likewise */
+    const double *transition; /* (K, width): log, -inf beyond the states */
 } LogChain;
 
 INLINE Chain chain_of(int64_t n_states, const double *matrix, const double *transposed, int64_t guarded) {
