@@ -61,13 +61,18 @@ def in_order(pool: ThreadPoolExecutor, function: Callable[[T], U], items: Iterab
             future.cancel()
 
 
-def both(one: Callable[[], None], other: Callable[[], None]) -> None:
-    """Call both: at once where a thread is to spare, else one after the other.  The first's error comes out first."""
+def in_pairs(*pairs: tuple[Callable[[], None], Callable[[], None]]) -> None:
+    """Call both of each pair, pair by pair: at once where a thread is to spare, else one after the other.
+
+    The first's error comes out first.
+    """
     if _threads.get() < 2:
-        one()
-        other()
+        for one, other in pairs:
+            one()
+            other()
         return
     with ThreadPoolExecutor(1, initializer=hold_this_thread) as pool:
-        future = pool.submit(copy_context().run, other)
-        one()
-        future.result()
+        for one, other in pairs:
+            future = pool.submit(copy_context().run, other)
+            one()
+            future.result()

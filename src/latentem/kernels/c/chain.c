@@ -18,6 +18,7 @@
 #pragma GCC pop_options
 #pragma GCC push_options
 #pragma GCC target("avx512f")
+#define LANES_OF_EIGHT 1
 #define VARIANT(name) name##_avx512f
 #include "chain_rows.h"
 #include "chain_kernels.h"
