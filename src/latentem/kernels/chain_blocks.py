@@ -71,9 +71,7 @@ def smooth_from_both_ends(
         raise NeedsLogarithmsError
     tables = chain_tables(initial, transition)
     ends = _Ends(compiled, tables, tuple(edges), log_density, visit)
-    in_pairs(
-        (ends.forward_first_half, ends.backward_second_half), (ends.backward_first_half, ends.forward_second_half)
-    )
+    in_pairs((ends.forward_first_half, ends.backward_second_half), (ends.backward_first_half, ends.forward_second_half))
     k = tables.n_states
     sums, used = (ends.pairs[0] + ends.pairs[1])[:k, :k], tables.matrix[:k, :k]
     if np.any((used > transition) & ~(sums * used <= LARGEST_RAISED)):
