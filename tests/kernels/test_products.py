@@ -48,3 +48,26 @@ def test_a_product_of_features_that_are_not_contiguous_is_right(everything_compi
     features = np.random.default_rng(0).standard_normal((300, 20)).T
     weights = np.ones((4, 20))
     assert np.allclose(products.weighted_sums(weights, features), weights @ features, rtol=1e-14)
+
+
+@pytest.mark.parametrize("n", [1, 7, 255, 256, 1024, 1025, 2500])
+@pytest.mark.parametrize("d", [1, 3, 4, 8])
+@pytest.mark.parametrize("k", [1, 3, 8, 11])
+def test_products_in_passing_are_products_that_are_kept(everything_compiled, k, d, n):
+    rng = np.random.default_rng(n + d)
+    x, centre, r = rng.standard_normal((n, d)), rng.standard_normal(d), rng.random((k, n))
+    features = products.product_features_reference(x, centre)
+    weights = rng.standard_normal((k, len(features)))
+    weighted, expected = products.weighted_products(weights, x, centre), products.expected_products(r, x, centre)
+    assert np.all(np.abs(weighted - weights @ features) <= 1e-13 * (np.abs(weights) @ np.abs(features)))
+    assert np.all(np.abs(expected - r @ features.T) <= 1e-13 * (r @ np.abs(features).T))
+
+
+def test_products_in_passing_without_wide_vectors_are_the_matrix_products(monkeypatch):
+    monkeypatch.setattr(products, "library", lambda: None)
+    rng = np.random.default_rng(0)
+    x, centre, r = rng.standard_normal((900, 4)), rng.standard_normal(4), rng.random((3, 900))
+    features = products.product_features_reference(x, centre)
+    assert not products.passes_by(8, x)
+    assert np.array_equal(products.weighted_products(np.ones((2, 15)), x, centre), np.ones((2, 15)) @ features)
+    assert np.array_equal(products.expected_products(r, x, centre), r @ features.T)
