@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA, FactorAnalysis as Peer
 import latentem as em
 from latentem.estimators import FactorAnalysis, FindingWarning, ProbabilisticPCA
 from latentem.families import LinearGaussian
-from latentem.families.linear_gaussian import LinearGaussianParameters
+from latentem.families.linear_gaussian_parameters import LinearGaussianParameters
 from latentem.latents import Normal
 from latentem.model import LatentVariableModel, ModelParameters
 
