@@ -25,7 +25,7 @@ from ..families.gaussian import FullGaussian, FullGaussianParameters
 from ..families.linear_gaussian import LinearGaussian
 from ..families.linear_gaussian_parameters import LinearGaussianParameters
 from ..fitting import as_acceleration, as_generator, best_of, name_places, opened
-from ..kernels.factors import left_over, loadings_given_noise, stepped
+from ..kernels.factors import left_over, likely_factors, loadings_given_noise
 from ..kernels.gaussian import inverse_factors
 from ..kernels.rotations import METHODS, Rotation, rotate
 from ..latents import Categorical, Normal
@@ -212,10 +212,9 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
     def _start(
         self, model: LatentVariableModel, few: Source, q: int, rng: np.random.Generator | None, scale: FloatArray
     ) -> LinearGaussianParameters:
-        """From the user's noise variances, random ones, or those of Jöreskog (1967), each with its best loadings.
+        """From the user's noise variances or random ones, each with its best loadings; else from `likely_factors` of S.
 
-        Jöreskog's are (1 - q / 2p) / (S⁻¹)ᵢᵢ, and a few EM steps on S alone go on from them; principal axes serve where
-        S is singular or entries are missing.
+        Principal axes serve where S is singular or entries are missing.
         """
         pool = _pooled(few)
         offset = weighted_column_mean(pool)
@@ -233,9 +232,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         elif pool.missing or _is_singular(covariance, SINGULAR):
             return cast("LinearGaussianParameters", model.family.start(pool, q))
         else:
-            noise = (1 - 0.5 * q / p) / np.diagonal(np.linalg.inv(covariance))
-            loadings = loadings_given_noise(covariance, noise, q)
-            return LinearGaussianParameters.of(offset, *stepped(covariance, loadings, noise, max(self.floor, 1e-12)))
+            return LinearGaussianParameters.of(offset, *likely_factors(covariance, q, max(self.floor, 1e-12)))
         if self._noise == "isotropic":
             noise = np.full(p, noise.mean())
         return LinearGaussianParameters.of(offset, loadings_given_noise(covariance, noise, q), noise)

@@ -351,4 +351,4 @@ def families_in(part: Any) -> list[Family[Any, Any]]:
 
 
 def _may_hold(item: Any) -> bool:
-    return isinstance(item, Family | tuple)
+    return not isinstance(item, float | int | str) and isinstance(item, Family | tuple)
