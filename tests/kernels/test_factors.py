@@ -44,6 +44,19 @@ def test_its_slope_is_that_of_differences(covariance, rng):
         np.testing.assert_allclose(Profile.of(covariance, place, q).slope, slope, atol=1e-8)
 
 
+@pytest.mark.parametrize("size", [1e-2, 1e-3, 1e-4])
+def test_after_a_short_step_it_is_the_same_but_for_higher_powers(covariance, rng, size):
+    place = np.log(rng.uniform(0.2, 0.9, size=P) * np.diagonal(covariance))
+    near = place + size * rng.uniform(-1, 1, size=P)
+    moved = Profile.of(covariance, place, 3).after(covariance, near)
+    whole = Profile.of(covariance, near, 3)
+    assert abs(moved.value - whole.value) < 20 * size**4 + 1e-13
+    np.testing.assert_allclose(moved.slope, whole.slope, atol=20 * size**2)
+    np.testing.assert_allclose(moved.loadings, whole.loadings, atol=20 * size**2)
+    again = moved.after(covariance, near)
+    np.testing.assert_allclose(again.slope, whole.slope, atol=20 * size**3)
+
+
 def test_its_newton_step_arrives_at_once_where_the_model_holds(rng):
     loadings, noise = rng.normal(size=(P, Q)), rng.uniform(0.3, 2.0, size=P)
     covariance = loadings @ loadings.T + np.diag(noise)
@@ -76,7 +89,7 @@ def test_em_steps_serve_where_a_uniqueness_tends_to_zero(rng):
     first = (1 - 0.5 * 2 / 6) / np.diagonal(np.linalg.inv(covariance))
     expected = stepped(covariance, loadings_given_noise(covariance, first, 2), first, 1e-6)
     for got, part in zip(likely_factors(covariance, 2, 1e-6), expected, strict=True):
-        np.testing.assert_array_equal(got, part)
+        np.testing.assert_allclose(got, part, rtol=1e-9)
 
 
 def test_units_change_nothing_but_units(covariance, rng):
@@ -92,4 +105,4 @@ def test_newtons_method_is_left_where_it_would_not_arrive_in_time(covariance, mo
     monkeypatch.setattr(factors, "NEWTON_STEPS", 1)
     first = (1 - 0.5 * Q / P) / np.diagonal(np.linalg.inv(covariance))
     expected = stepped(covariance, loadings_given_noise(covariance, first, Q), first, 1e-12)
-    np.testing.assert_array_equal(likely_factors(covariance, Q, 1e-12)[1], expected[1])
+    np.testing.assert_allclose(likely_factors(covariance, Q, 1e-12)[1], expected[1], rtol=1e-9)

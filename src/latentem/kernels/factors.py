@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.linalg.lapack import dtrtri
 
 from .._typing import FloatArray
 
@@ -12,7 +13,9 @@ from .._typing import FloatArray
 START_STEPS = 40
 # Newton's steps at most, each at most this far in log ψ; none is taken where a uniqueness is below the least, as it may
 # be on its way to zero.  It has arrived where what a step promises is lost in rounding, in units of p eps.
-NEWTON_STEPS, LONGEST_STEP, LEAST_SHARE, ROUNDING = 12, 1.0, 0.02, 64
+NEWTON_STEPS, LONGEST_STEP, LEAST_SHARE, ROUNDING = 12, 1.0, 0.02, 256
+# The longest step after which eigenvectors are moved instead of found anew: they are then off by its square.
+SHORT_STEP = 0.005
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,18 +31,25 @@ class Profile:
         f.
     slope : (p,)
         By log ψ.
-    vectors : (p, q)
-    sizes : (q,)
-        Λ = Ψ^½ ω (λ - 1)^½: these square roots; a factor whose λ is below 1 has none.
+    values : (p,)
+        λ, the largest first.
+    vectors : (p, p)
+        ω.  After a short step only the first q, and their λ, are new.
     root : (p,)
         Ψ^½.
+    scaled : (p, p)
+        S*.
+    n_factors : int
+        q.
     """
 
     value: float
     slope: FloatArray
+    values: FloatArray
     vectors: FloatArray
-    sizes: FloatArray
     root: FloatArray
+    scaled: FloatArray
+    n_factors: int
 
     @classmethod
     def of(cls, covariance: FloatArray, log_noise: FloatArray, q: int) -> Profile:
@@ -47,21 +57,53 @@ class Profile:
         root = np.exp(0.5 * log_noise)
         scaled = covariance / (root[:, None] * root)
         values, vectors = np.linalg.eigh(scaled)
-        values, vectors = values[::-1][:q], vectors[:, ::-1][:, :q]
-        own, over = np.diagonal(scaled), np.maximum(values - 1.0, 0.0)
-        value = log_noise.sum() + own.sum() + float(np.sum(np.log1p(over) - over))
-        return cls(float(value), 1.0 - own + vectors**2 @ over, vectors, np.sqrt(over), root)
+        return cls._made(scaled, root, values[::-1], vectors[:, ::-1], q)
+
+    def after(self, covariance: FloatArray, log_noise: FloatArray) -> Profile:
+        """At other log ψ (p,) that are near: the eigenvectors turn by what is left of S* ω - λ ω (Davidson 1975).
+
+        ω is off by the square of the step then, and λ by the square of that.
+        """
+        q, root = self.n_factors, np.exp(0.5 * log_noise)
+        scaled = covariance / (root[:, None] * root)
+        before, rest = self.vectors[:, :q], self.vectors[:, q:]
+        image = scaled @ before
+        near = np.sum(before * image, axis=0)
+        turn = rest @ ((rest.T @ (image - before * near)) / (near - self.values[q:, None]))
+        basis = np.linalg.qr(before + turn)[0]
+        values, rotation = np.linalg.eigh(basis.T @ scaled @ basis)
+        values = np.concatenate([values[::-1], self.values[q:]])
+        vectors = np.concatenate([basis @ rotation[:, ::-1], rest], axis=1)
+        return self._made(scaled, root, values, vectors, q)
+
+    @classmethod
+    def _made(cls, scaled: FloatArray, root: FloatArray, values: FloatArray, vectors: FloatArray, q: int) -> Profile:
+        own, over = np.diagonal(scaled), np.maximum(values[:q] - 1.0, 0.0)
+        value = 2 * np.log(root).sum() + own.sum() + np.sum(np.log1p(over) - over)
+        return cls(float(value), 1.0 - own + vectors[:, :q] ** 2 @ over, values, vectors, root, scaled, q)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all q factors have loadings."""
+        return bool(np.all(self.values[: self.n_factors] > 1))
 
     @property
     def loadings(self) -> FloatArray:
-        """(p, q): the best, with positive sums of columns."""
-        loadings = self.root[:, None] * self.vectors * self.sizes
+        """(p, q): the best, Ψ^½ ω (λ - 1)^½, with positive sums of columns; zero for a factor whose λ is below 1."""
+        leading = slice(self.n_factors)
+        size = np.sqrt(np.maximum(self.values[leading] - 1.0, 0.0))
+        loadings = self.root[:, None] * self.vectors[:, leading] * size
         return np.asarray(loadings * np.where(loadings.sum(axis=0) < 0, -1.0, 1.0))
 
     def newton_step(self) -> FloatArray:
-        """In log ψ, with the Hessian that holds where the model does: squares of I - ω ωᵀ (Jöreskog 1967)."""
-        rest = np.eye(len(self.root)) - self.vectors @ self.vectors.T
-        return np.asarray(np.linalg.solve(rest**2, -self.slope))
+        """In log ψ, with the Hessian (I - ω ωᵀ) ∘ (S* - ω λ ωᵀ), of which the rest vanishes where the model holds.
+
+        Jöreskog (1967) has the squares of the first factor alone, which is the same there.
+        """
+        leading = self.vectors[:, : self.n_factors]
+        rest = np.eye(len(self.root)) - leading @ leading.T
+        left = self.scaled - (leading * self.values[: self.n_factors]) @ leading.T
+        return np.asarray(np.linalg.solve(rest * left, -self.slope))
 
 
 def likely_factors(covariance: FloatArray, q: int, floor: float) -> tuple[FloatArray, FloatArray]:
@@ -70,7 +112,8 @@ def likely_factors(covariance: FloatArray, q: int, floor: float) -> tuple[FloatA
     From ψᵢ = (1 - q / 2p) / (S⁻¹)ᵢᵢ (Jöreskog 1967) by Newton's method; where that does not arrive, as where some ψ
     tends to zero or q factors are too many, by EM steps, which always ascend.
     """
-    noise = (1 - 0.5 * q / len(covariance)) / np.diagonal(np.linalg.inv(covariance))
+    whiten = dtrtri(np.linalg.cholesky(covariance), lower=1)[0]
+    noise = (1 - 0.5 * q / len(covariance)) / np.sum(whiten**2, axis=0)
     found = _by_newton(covariance, noise, q, floor)
     if found is not None:
         return found
@@ -84,7 +127,7 @@ def _by_newton(covariance: FloatArray, noise: FloatArray, q: int, floor: float) 
     place = np.log(noise)
     here = Profile.of(covariance, place, q)
     for _ in range(NEWTON_STEPS):
-        if np.any(place < least) or not np.all(here.sizes > 0):
+        if np.any(place < least) or not here.is_whole:
             return None
         try:
             step = here.newton_step()
@@ -95,8 +138,9 @@ def _by_newton(covariance: FloatArray, noise: FloatArray, q: int, floor: float) 
             return None
         if promised <= near:
             return here.loadings, here.root**2
-        place = place + step * min(1.0, LONGEST_STEP / np.abs(step).max())
-        there = Profile.of(covariance, place, q)
+        length = np.abs(step).max()
+        place = place + step * min(1.0, LONGEST_STEP / length)
+        there = here.after(covariance, place) if length < SHORT_STEP else Profile.of(covariance, place, q)
         if not there.value <= here.value + near:
             return None
         here = there
