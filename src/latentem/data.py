@@ -395,8 +395,7 @@ def check_squares(total: float, largest: FloatArray, names: Sequence[str]) -> No
 
 
 def _scan_block(block: FloatArray, first_row: int, names: Sequence[str], rows: Array | None) -> bool:
-    largest = float(np.max(np.abs(block)))
-    if largest <= LARGEST_MAGNITUDE:
+    if block.max() <= LARGEST_MAGNITUDE and block.min() >= -LARGEST_MAGNITUDE:  # neither of a NaN
         return False
     wrong = np.argwhere(np.abs(np.nan_to_num(block, nan=0.0, posinf=np.inf, neginf=-np.inf)) > LARGEST_MAGNITUDE)
     if len(wrong):

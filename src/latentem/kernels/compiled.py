@@ -123,6 +123,7 @@ def declare(loaded: Any) -> Any:
     if loaded.latentem_has_wide_vectors():
         for product in (loaded.latentem_weighted_sums, loaded.latentem_expected_sums):
             product.argtypes, product.restype = [size] * 3 + [pointer] * 3, None
+        loaded.latentem_moments.argtypes, loaded.latentem_moments.restype = [size] * 2 + [pointer] * 6, None
     for features in (loaded.latentem_product_features, loaded.latentem_axis_features):
         features.argtypes, features.restype = [size] * 2 + [pointer] * 3, None
     loaded.latentem_kalman_work.argtypes, loaded.latentem_kalman_work.restype = [size] * 3, size

@@ -1,4 +1,4 @@
-"""The two matrix products of an exponential family: log densities W F, and expected statistics R Fᵀ.
+"""Products of an exponential family, log densities W F and expected statistics R Fᵀ; and moments of rows.
 
 F has a row for each sufficient statistic and a column for each observation.  Compiled where 512-bit vectors are there
 and the work is worth a call, else the BLAS.
@@ -15,6 +15,8 @@ from .compiled import address, as_doubles, library
 
 # Below this many multiplications the BLAS returns before a compiled call has begun.
 SMALLEST_COMPILED = 20_000
+# Numbers in a vector, and rows that the compiled moments work on at a time; and those of the reference.
+LANES, MOMENT_ROWS, BLOCK_ROWS = 8, 96, 504
 
 
 def weighted_sums(weights: FloatArray, features: FloatArray) -> FloatArray:
@@ -37,6 +39,38 @@ def expected_sums(responsibilities: FloatArray, features: FloatArray) -> FloatAr
     r, out = as_doubles(responsibilities), np.empty((len(responsibilities), n_features))
     compiled.latentem_expected_sums(len(r), n_features, n, address(r), address(features), address(out))
     return out
+
+
+def moments(x: FloatArray, centre: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    """Σ w y (D,) and Σ w y yᵀ (D, D) of the centred rows y = x - centre of x (n, D); weights None: ones."""
+    n, d = x.shape
+    compiled = library() if n * d * d >= SMALLEST_COMPILED else None
+    if compiled is None or not compiled.latentem_has_wide_vectors():
+        return moments_reference(x, centre, weights)
+    x, centre = as_doubles(x), as_doubles(centre)
+    stride = -(-d // LANES) * LANES
+    work, first, second = np.empty((MOMENT_ROWS + stride, stride)), np.empty(d), np.empty((d, d))
+    given = None if weights is None else as_doubles(weights)
+    places = (address(x), address(centre), None if given is None else address(given))
+    compiled.latentem_moments(n, d, *places, address(work), address(first), address(second))
+    return first, second
+
+
+def moments_reference(x: FloatArray, centre: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    """The same in NumPy, a block of rows at a time in the same memory, which stays in the cache."""
+    n, d = x.shape
+    first, second = np.zeros(d), np.zeros((d, d))
+    room = np.empty((min(BLOCK_ROWS, n), d))
+    for start in range(0, n, BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        y = np.subtract(x[block], centre, out=room[: len(x[block])])
+        if weights is None:
+            first += y.sum(axis=0)
+        else:
+            first += weights[block] @ y
+            y *= np.sqrt(weights[block])[:, None]
+        second += y.T @ y
+    return first, second
 
 
 def product_features(x: FloatArray, centre: FloatArray) -> FloatArray:

@@ -105,7 +105,11 @@ class Family(ABC, Generic[P, S]):
     @property
     def rowwise(self) -> bool:
         """Whether a row's density depends on that row alone, so that a batch may be cut between any two rows."""
-        return not self.per_group and all(inner.rowwise for inner in families_in(self))
+        return not self.per_group and self._is_of_rowwise
+
+    @cached_property
+    def _is_of_rowwise(self) -> bool:
+        return all(inner.rowwise for inner in families_in(self))
 
     @property
     def discrete(self) -> bool:
