@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from math import inf, nan
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, cast
@@ -169,7 +170,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         return q
 
     def _model(self, scale: FloatArray, q: int) -> LatentVariableModel:
-        floors = tuple(float(floor) for floor in max(self.floor, 1e-12) * scale**2)
+        floors = tuple((max(self.floor, 1e-12) * scale**2).tolist())
         return LatentVariableModel(Normal(max(q, 1)), self._family(q, floors))
 
     def _family(self, q: int, floors: tuple[float, ...]) -> LinearGaussian:
@@ -249,8 +250,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         self.components_ = rotated.loadings.T
         self.rotation_matrix_, self.factor_correlations_ = rotated.transform, rotated.correlations
         self.noise_variance_ = emission.noise
-        self.loglike_ = [objective for _, objective in result.history]
-        self.n_iter_ = max(1, len(self.loglike_) - 1)
+        self.loglike_ = [objective for objective, _ in groupby(objective for _, objective in result.history)]
+        self.n_iter_ = max(1, len(result.history) - 1)
         self.converged_ = result.converged
         self._moments = _table(few) if few is not source or few.n_rows <= p + 1 else None
         tell(self.result_)

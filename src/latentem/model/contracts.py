@@ -105,11 +105,7 @@ class Family(ABC, Generic[P, S]):
     @property
     def rowwise(self) -> bool:
         """Whether a row's density depends on that row alone, so that a batch may be cut between any two rows."""
-        return not self.per_group and self._is_of_rowwise
-
-    @cached_property
-    def _is_of_rowwise(self) -> bool:
-        return all(inner.rowwise for inner in families_in(self))
+        return not self.per_group and all(inner.rowwise for inner in families_in(self))
 
     @property
     def discrete(self) -> bool:
@@ -350,9 +346,6 @@ def families_in(part: Any) -> list[Family[Any, Any]]:
     """The families that a family is made of."""
     if not isinstance(part, tuple):
         part = tuple(getattr(part, name) for name in getattr(part, "__dataclass_fields__", ()))
-    inner = [[item] if isinstance(item, Family) else families_in(item) for item in part if _may_hold(item)]
+    several = [item for item in part if type(item) is not float and isinstance(item, Family | tuple)]
+    inner = [[item] if isinstance(item, Family) else families_in(item) for item in several]
     return [family for families in inner for family in families]
-
-
-def _may_hold(item: Any) -> bool:
-    return not isinstance(item, float | int | str) and isinstance(item, Family | tuple)
