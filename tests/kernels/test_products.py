@@ -1,4 +1,4 @@
-"""The compiled products and features are the NumPy ones."""
+"""The compiled products, moments and features are the NumPy ones."""
 
 from __future__ import annotations
 
@@ -42,6 +42,29 @@ def test_features_are_the_reference_to_the_bit(everything_compiled, name, n, d):
     x, centre = rng.standard_normal((n, d)), rng.standard_normal(d)
     reference = getattr(products, f"{name}_reference")(x, centre)
     assert np.array_equal(getattr(products, name)(x, centre), reference)
+
+
+@pytest.mark.parametrize(("n", "d"), [(1, 1), (7, 3), (95, 8), (96, 9), (97, 16), (193, 25), (505, 31), (2016, 100)])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_moments_are_those_of_exact_sums(everything_compiled, n, d, weighted):
+    rng = np.random.default_rng(n)
+    x, centre = 1e3 + rng.standard_normal((n, d)), np.full(d, 1e3)
+    weights = rng.uniform(0, 2, n) * (rng.random(n) < 0.9) if weighted else None
+    y = (x - centre).astype(np.longdouble)
+    scaled = y if weights is None else y * weights[:, None]
+    for moments in (products.moments, products.moments_reference):
+        first, second = moments(x, centre, weights)
+        assert first.shape == (d,) and second.shape == (d, d)
+        assert np.all(np.abs(first - scaled.sum(axis=0)) <= 1e-15 * n * np.abs(scaled).sum(axis=0))
+        assert np.all(np.abs(second - scaled.T @ y) <= 1e-15 * n * (np.abs(scaled).T @ np.abs(y)))
+        np.testing.assert_array_equal(second, second.T)
+
+
+def test_moments_of_a_table_that_is_not_contiguous_or_not_double_are_right(everything_compiled):
+    table = np.random.default_rng(1).standard_normal((40, 60)).astype(np.float32)[:, ::3].T
+    first, second = products.moments(table, np.zeros(40), None)
+    np.testing.assert_allclose(second, table.astype(float).T @ table.astype(float), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(first, table.astype(float).sum(axis=0), rtol=1e-12, atol=1e-12)
 
 
 def test_a_product_of_features_that_are_not_contiguous_is_right(everything_compiled):

@@ -14,8 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 from .._typing import Array, FloatArray
 from ..data import Batch, Source
 from ..errors import ParameterError
+from ..execution.opening import opened
 from ..execution.spare import each, threads_for_a_chunk
-from ..fitting import as_generator, opened
+from ..fitting import as_generator
 from ..kernels.filtering import filtered, log_filtered, sample_paths
 from ..kernels.outlook import log_outlook
 from ..kernels.viterbi import decode, decode_in_blocks, k_best_paths

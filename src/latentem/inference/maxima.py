@@ -116,7 +116,7 @@ def race(begin: Begin, go_on: GoOn | None, starts: int, source: Source, first: i
 
 
 def _leading(running: list[EMResult], source: Source, n: int) -> list[EMResult]:
-    """All that have ended, and the n highest of the others; but of those on the way to one end the two highest first."""
+    """All that have ended, and the n highest of the others, of those on the way to one end at first two."""
     groups = distinct(running, source, NEARLY_ALIKE)
     order = [one for group in groups for one in group[:2]] + [one for group in groups for one in group[2:]]
     ended = [one for one in order if one.status is not Status.MAX_ITER]

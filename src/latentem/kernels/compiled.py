@@ -128,6 +128,7 @@ def declare(loaded: Any) -> Any:
             product.argtypes, product.restype = [size] * 3 + [pointer] * 3, None
         for product in (loaded.latentem_weighted_products, loaded.latentem_expected_products):
             product.argtypes, product.restype = [size] * 3 + [pointer] * 5, None
+        loaded.latentem_moments.argtypes, loaded.latentem_moments.restype = [size] * 2 + [pointer] * 6, None
     for features in (loaded.latentem_product_features, loaded.latentem_axis_features):
         features.argtypes, features.restype = [size] * 2 + [pointer] * 3, None
     loaded.latentem_kalman_work.argtypes, loaded.latentem_kalman_work.restype = [size] * 3, size

@@ -1,4 +1,4 @@
-"""The two matrix products of an exponential family: log densities W F, and expected statistics R Fᵀ.
+"""Products of an exponential family, log densities W F and expected statistics R Fᵀ; and moments of rows.
 
 F has a row for each sufficient statistic and a column for each observation.  Compiled where 512-bit vectors are there
 and the work is worth a call, else the BLAS.  Where rows have few columns, products of these are quicker computed again
@@ -20,6 +20,8 @@ SMALLEST_COMPILED = 20_000
 # Up to this many columns F is computed again where it is needed.
 MOST_COLUMNS = 8
 _BLOCK = 1024
+# Numbers in a vector, and rows that the compiled moments work on at a time; and those of the reference.
+LANES, MOMENT_ROWS, BLOCK_ROWS = 8, 96, 504
 
 
 def weighted_sums(weights: FloatArray, features: FloatArray) -> FloatArray:
@@ -72,6 +74,38 @@ def expected_products(responsibilities: FloatArray, x: FloatArray, centre: Float
 def n_products(d: int) -> int:
     """The number of rows of `product_features`."""
     return d * (d + 1) // 2 + d + 1
+
+
+def moments(x: FloatArray, centre: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    """Σ w y (D,) and Σ w y yᵀ (D, D) of the centred rows y = x - centre of x (n, D); weights None: ones."""
+    n, d = x.shape
+    compiled = library() if n * d * d >= SMALLEST_COMPILED else None
+    if compiled is None or not compiled.latentem_has_wide_vectors():
+        return moments_reference(x, centre, weights)
+    x, centre = as_doubles(x), as_doubles(centre)
+    stride = -(-d // LANES) * LANES
+    work, first, second = np.empty((MOMENT_ROWS + stride, stride)), np.empty(d), np.empty((d, d))
+    given = None if weights is None else as_doubles(weights)
+    places = (address(x), address(centre), None if given is None else address(given))
+    compiled.latentem_moments(n, d, *places, address(work), address(first), address(second))
+    return first, second
+
+
+def moments_reference(x: FloatArray, centre: FloatArray, weights: FloatArray | None) -> tuple[FloatArray, FloatArray]:
+    """The same in NumPy, a block of rows at a time in the same memory, which stays in the cache."""
+    n, d = x.shape
+    first, second = np.zeros(d), np.zeros((d, d))
+    room = np.empty((min(BLOCK_ROWS, n), d))
+    for start in range(0, n, BLOCK_ROWS):
+        block = slice(start, start + BLOCK_ROWS)
+        y = np.subtract(x[block], centre, out=room[: len(x[block])])
+        if weights is None:
+            first += y.sum(axis=0)
+        else:
+            first += weights[block] @ y
+            y *= np.sqrt(weights[block])[:, None]
+        second += y.T @ y
+    return first, second
 
 
 def product_features(x: FloatArray, centre: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-/* The two matrix products of an exponential family, W F and R F', and the features of full-covariance Gaussians.
+/* The two matrix products of an exponential family, W F and R F', moments, and the features of full-covariance Gaussians.
  *
  * F has few rows and many columns, a shape for which general matrix products spend much of their time on packing.  These
  * keep a tile of the result in registers and read F once.  They need 512-bit vectors (32 registers); on other machines
@@ -18,7 +18,7 @@
 typedef double vec __attribute__((vector_size(64), aligned(8), may_alias));
 #define LOAD(p) (*(const vec *)(p))
 #define STORE(p, v) (*(vec *)(p) = (v))
-enum { LANES = 8, BLOCK = 1024 };
+enum { LANES = 8, BLOCK = 1024, MOMENT_ROWS = 96 };
 #endif
 
 /* Whether this machine can run the products below. */
@@ -204,6 +204,58 @@ EXPORT WIDE_TARGET void latentem_expected_products(int64_t n_states, int64_t n_c
         products_tile(length, n_columns, x + start * n_columns, centre, work, BLOCK);
         expect(n_states, n_features, length, responsibilities + start, n, work, BLOCK, out);
     }
+}
+
+/* Eight columns of y against V vectors of them, over the rows of one block, added to the sums of their products. */
+#define BESIDE(V)                                                                                      \
+    do {                                                                                               \
+        vec sum[LANES][V];                                                                             \
+        for (int i = 0; i < LANES; i++)                                                                \
+            for (int v = 0; v < V; v++) sum[i][v] = LOAD(sums + (a + i) * stride + b + LANES * v);   \
+        for (int64_t r = 0; r < height; r++) {                                                         \
+            const double *y = work + r * stride;                                                       \
+            vec right[V];                                                                              \
+            for (int v = 0; v < V; v++) right[v] = LOAD(y + b + LANES * v);                            \
+            for (int i = 0; i < LANES; i++) {                                                          \
+                const double left = y[a + i];                                                          \
+                for (int v = 0; v < V; v++) sum[i][v] += left * right[v];                              \
+            }                                                                                          \
+        }                                                                                              \
+        for (int i = 0; i < LANES; i++)                                                                \
+            for (int v = 0; v < V; v++) STORE(sums + (a + i) * stride + b + LANES * v, sum[i][v]);   \
+        b += V * LANES;                                                                                \
+    } while (0)
+
+/* first (D,) = sum of w y and second (D, D) = sum of w y y' for y = x - centre, of rows x (n, D); weights may be NULL, for
+ * ones.  work holds (MOMENT_ROWS + stride) stride numbers, stride = D rounded up to a multiple of 8. */
+EXPORT WIDE_TARGET void latentem_moments(int64_t n, int64_t n_columns, const double *restrict x,
+                                         const double *restrict centre, const double *restrict weights,
+                                         double *restrict work, double *restrict first, double *restrict second) {
+    const int64_t stride = (n_columns + LANES - 1) / LANES * LANES;
+    double *sums = work + MOMENT_ROWS * stride;
+    memset(first, 0, (size_t)n_columns * sizeof(double));
+    memset(work, 0, (size_t)((MOMENT_ROWS + stride) * stride) * sizeof(double));
+    for (int64_t start = 0; start < n; start += MOMENT_ROWS) {
+        const int64_t height = n - start < MOMENT_ROWS ? n - start : MOMENT_ROWS;
+        for (int64_t r = 0; r < height; r++) {
+            const double *row = x + (start + r) * n_columns;
+            const double w = weights ? weights[start + r] : 1.0, root = sqrt(w);
+            double *y = work + r * stride;
+            for (int64_t d = 0; d < n_columns; d++) {
+                const double from = row[d] - centre[d];
+                first[d] += w * from;
+                y[d] = root * from;
+            }
+        }
+        for (int64_t a = 0; a < stride; a += LANES) {
+            int64_t b = 0;
+            while (b + 3 * LANES <= a + LANES) BESIDE(3);
+            if (b + 2 * LANES <= a + LANES) BESIDE(2);
+            if (b <= a) BESIDE(1);
+        }
+    }
+    for (int64_t d = 0; d < n_columns; d++)
+        for (int64_t e = 0; e <= d; e++) second[d * n_columns + e] = second[e * n_columns + d] = sums[d * stride + e];
 }
 
 #endif
