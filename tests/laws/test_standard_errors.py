@@ -21,7 +21,7 @@ from latentem.inference.examined import Examination, examined
 from latentem.inference.natural import entries
 from latentem.inference.resampling import simulated
 from latentem.inference.surface import Surface
-from latentem.inference.unit_scores import louis_information, prior_information
+from latentem.inference.unit_scores import louis_information, prior_information, scores_of_units
 from latentem.kernels.derivatives import second_differences
 from latentem.latents import Categorical, MarkovChain
 from latentem.latents.categorical import CategoricalParameters
@@ -107,6 +107,27 @@ def test_the_differenced_score_is_the_numerical_hessian_of_the_marginal_likeliho
         pytest.skip("nothing is free")
     apart = in_units(case, case.linear.observed - numerical_information(case))
     assert np.abs(apart).max() < 1e-6
+
+
+NORMALS = [
+    (latent, family)
+    for latent in zoo.NORMAL_LATENTS | zoo.NORMAL_VARIANTS | zoo.NORMAL_CHAINS
+    for family in zoo.LINEAR_FAMILIES | zoo.LINEAR_VARIANTS
+]
+
+
+@pytest.mark.parametrize(("latent", "family"), NORMALS)
+def test_so_it_is_where_z_is_a_vector(latent, family):
+    one = (zoo.NORMAL_LATENTS | zoo.NORMAL_VARIANTS | zoo.NORMAL_CHAINS)[latent]
+    other = (zoo.LINEAR_FAMILIES | zoo.LINEAR_VARIANTS)[family]
+    model = LatentVariableModel(one.latent(2), other.of(2))
+    params = model.conform(ModelParameters(one.parameters(2), other.parameters(2)))
+    lengths = [6] * (N // 6) if model.per_group else None
+    source = simulated(model, params, ArraySource(np.zeros((N, 3)), lengths=lengths), np.random.default_rng(3))
+    case = examination_at(model, params, source)
+    apart = in_units(case, case.linear.observed - numerical_information(case))
+    assert np.abs(apart).max() < 1e-6
+    assert np.all(np.isfinite(scores_of_units(case)))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
