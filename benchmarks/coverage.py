@@ -1,13 +1,14 @@
 """How often 95 % intervals hold the truth: standard errors by Oakes' identity over simulated data, model by model.
 
     python benchmarks/coverage.py --replicates 20000 --jobs 2
+
+Goes on from what is in `--out`; data are drawn from a stream for each fifty replicates.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -130,7 +131,7 @@ def trials() -> dict[str, Callable[[], Trial]]:
                 ),
                 PoissonParameters(column(2, 9)),
             ),
-            rows(800, lengths=[80] * 10),
+            rows(1600, lengths=[80] * 20),
         ),
         "factor analysis": lambda: Trial(
             LatentVariableModel(Normal(1), LinearGaussian()),
@@ -140,7 +141,7 @@ def trials() -> dict[str, Callable[[], Trial]]:
                     LinearGaussianParameters.of(np.zeros(4), column(1, 0.8, 0.9, 0.7), np.diag([0.5, 0.6, 0.4, 0.7]))
                 ),
             ),
-            rows(500, 4),
+            rows(2000, 4),
         ),
     }
 
@@ -161,17 +162,16 @@ def covered(name: str, seed: int, count: int) -> tuple[list[str], Any, int]:
     return [label for label, one in zip(labels, kept, strict=True) if one], hits[kept], fits
 
 
-def shares(name: str, replicates: int, pool: ProcessPoolExecutor) -> Iterator[dict[str, Any]]:
-    """What is known after each round of chunks."""
-    futures = [
-        pool.submit(covered, name, seed, min(CHUNK, replicates - first))
-        for seed, first in enumerate(range(0, replicates, CHUNK))
-    ]
-    total, done, fits = None, 0, 0
-    for first, future in zip(range(0, replicates, CHUNK), futures, strict=True):
+def shares(name: str, known: dict[str, Any], replicates: int, pool: ProcessPoolExecutor) -> Iterator[dict[str, Any]]:
+    """What is known after each chunk, from what was known before."""
+    done, fits = known.get("replicates", 0), known.get("with all errors", 0)
+    total = np.array(list(known.get("coverage", {}).values())) * done
+    starts = range(done, replicates, CHUNK)
+    futures = [pool.submit(covered, name, first // CHUNK, CHUNK) for first in starts]
+    for future in futures:
         labels, hits, sound = future.result()
-        total = hits if total is None else total + hits
-        done, fits = done + min(CHUNK, replicates - first), fits + sound
+        total = total + hits if len(total) else hits
+        done, fits = done + CHUNK, fits + sound
         yield {"replicates": done, "with all errors": fits, "coverage": dict(zip(labels, total / done, strict=True))}
 
 
@@ -187,9 +187,8 @@ def main() -> None:
     print(f"{'model':30} {'replicates':>10} {'lowest':>8} {'highest':>8}")
     with ProcessPoolExecutor(options.jobs) as pool:
         for name in options.models:
-            begin = time.time()
-            for known in shares(name, options.replicates, pool):
-                found[name] = known | {"seconds": round(time.time() - begin)}
+            for known in shares(name, found.get(name, {}), options.replicates, pool):
+                found[name] = known
                 options.out.write_text(json.dumps(found, indent=1))
             ends = found[name]["coverage"].values()
             print(f"{name:30} {found[name]['replicates']:10} {min(ends):8.2%} {max(ends):8.2%}", flush=True)

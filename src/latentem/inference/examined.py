@@ -30,7 +30,7 @@ from .surface import Point, Surface
 HELD = 1e-3
 # Newton's steps to the limit end where it is so many standard errors away.
 THERE = 1e-8
-STEPS = 6
+STEPS = 12
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Examination:
                 break
             slope = across.T @ self.surface.look(further)[1]
             before, left = left, float(np.sqrt(np.sum(slope**2 / curvatures)))
-            if not left < 0.5 * before:
+            if not left < 0.9 * before:
                 break
             vector = further
         return vector

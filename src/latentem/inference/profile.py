@@ -96,8 +96,9 @@ class Profile:
         """The largest objective where the entry has the value s, from a state nearby: sequential quadratic steps."""
         a, slope, curvature = state.a, state.slope, state.curvature
         objective = state.objective
+        normal = self._slope(a)
         for _ in range(MOST_STEPS):
-            normal, lack = self._slope(a), s - self._s(a)
+            lack = s - self._s(a)
             step, multiplier = _quadratic(curvature, slope, normal, lack)
             across = slope - multiplier * normal
             left = 0.5 * float(across @ np.linalg.solve(curvature, across))
@@ -107,9 +108,10 @@ class Profile:
             if taken is None:
                 return None
             there, objective, slope_there = taken
-            change = (slope_there - multiplier * self._slope(there)) - (slope - multiplier * normal)
+            normal_there = self._slope(there)
+            change = (slope_there - multiplier * normal_there) - (slope - multiplier * normal)
             curvature = _updated(curvature, there - a, -change)
-            a, slope = there, slope_there
+            a, slope, normal = there, slope_there, normal_there
         return None
 
     def _take(self, a: FloatArray, step: FloatArray) -> tuple[FloatArray, float, FloatArray] | None:
