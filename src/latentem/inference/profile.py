@@ -11,6 +11,7 @@ from ..errors import LatentemError
 from . import natural
 from .examined import Examination
 from .intervals import Scale
+from .secants import updated
 
 # Of the objective, in which a difference of 1 is one of about one standard error's square: how exact its maxima are.
 EXACT = 1e-9
@@ -110,7 +111,7 @@ class Profile:
             there, objective, slope_there = taken
             normal_there = self._slope(there)
             change = (slope_there - multiplier * normal_there) - (slope - multiplier * normal)
-            curvature = _updated(curvature, there - a, -change)
+            curvature = updated(curvature, there - a, -change)
             a, slope, normal = there, slope_there, normal_there
         return None
 
@@ -137,16 +138,3 @@ def _quadratic(
     free, bent = np.linalg.solve(curvature, np.stack([slope, normal], axis=1)).T
     multiplier = float((normal @ free - lack) / (normal @ bent))
     return free - multiplier * bent, multiplier
-
-
-def _updated(curvature: FloatArray, step: FloatArray, change: FloatArray) -> FloatArray:
-    """BFGS, damped so that it stays positive definite (Powell 1978)."""
-    along = curvature @ step
-    known, seen = float(step @ along), float(step @ change)
-    if known <= 0:
-        return curvature
-    if seen < 0.2 * known:
-        share = 0.8 * known / (known - seen)
-        change = share * change + (1 - share) * along
-        seen = float(step @ change)
-    return np.asarray(curvature - np.outer(along, along) / known + np.outer(change, change) / seen)
