@@ -129,6 +129,8 @@ class EMResult:
         The data that were fitted, for questions asked later; they are not copied, pickled or saved with the result.
     certificate : Certificate or None
         What the end of the fit is, where `fit(…, certify=True)` asked.
+    maxima : MapOfMaxima or None
+        Where the starts ended, of several.
     """
 
     model: Any
@@ -145,6 +147,7 @@ class EMResult:
     n_rows: int
     source: Any = field(default=None, compare=False, metadata={"stored": False})
     certificate: Any = field(default=None, compare=False, metadata={"stored": False})
+    maxima: Any = field(default=None, compare=False, metadata={"stored": False})
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "source": None}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .._typing import FloatArray
+from ..domains.base import ZERO
 from ..em import Executor
 from ..errors import LatentemError
 from ..result import EMResult, Status
@@ -22,8 +23,11 @@ from .surface import Point, Surface
 
 # Further away than so many standard errors, curvature here says little of the limit.
 NEAR = 0.1
+# With curvatures that are off by more, nothing is said.
+NOISE = 0.01
 # Beyond the two passes for each free parameter.
 PASSES = 56
+# The logarithm of the odds against what was exactly zero, once it is opened.
 OPENED = 18.0
 
 
@@ -93,6 +97,9 @@ class _Case:
         told = tuple(map(str, draft.edges)) + tuple(f"{name} is held by a limit of the model" for name in draft.bounds)
         if self.status is Status.UNBOUNDED:
             return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(Status.UNBOUNDED.value, *told))
+        if draft.error > NOISE:
+            reason = f"differences of the score are off by {draft.error:.2g} of the complete information: too much"
+            return replace(draft, reasons=(reason, *told))
         if draft.distance > NEAR:
             reason = "lower tol, raise max_iter, or use an acceleration, and certify again"
             return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(reason, *told))
@@ -161,7 +168,7 @@ def opened_edges(surface: Surface, point: Point, lengths: FloatArray, edges: tup
     far = (np.abs(point.vector) > 300) & (lengths < np.inf)
     if not stuck or not far.any():
         return edges
-    vector = np.where(far, np.sign(point.vector) * OPENED, point.vector)
+    vector = point.vector - np.where(far, np.sign(point.vector), 0.0) * (-np.log(ZERO) - OPENED)
     try:
         ajar = surface.at(vector)
     except (LatentemError, ArithmeticError, ValueError):

@@ -39,10 +39,10 @@ def to_a_maximum(
         if certificate.way_out is not None and left < MOST_SADDLES:
             left += 1
             further = climb(result.model, certificate.way_out, tol)
-            result = _joined(result, further, _left(certificate, result))
+            result = joined(result, further, _left(certificate, result))
         elif _stopped_early(certificate, result) and tightened < MOST_TIGHTENED:
             tightened, tol = tightened + 1, tol / 100
-            result = _joined(result, climb(result.model, result.parameters, tol))
+            result = joined(result, climb(result.model, result.parameters, tol))
         else:
             return replace(result, certificate=certificate)
         if result.status in (Status.INTERRUPTED, Status.STOPPED):
@@ -61,8 +61,8 @@ def _left(certificate: Certificate, result: EMResult) -> Finding:
     )
 
 
-def _joined(before: EMResult, after: EMResult, *told: Finding) -> EMResult:
-    """The later part of a fit as the whole of it."""
+def joined(before: EMResult, after: EMResult, *told: Finding) -> EMResult:
+    """The later part of a fit as the whole of it, with something more to tell."""
     kept = tuple(finding for finding in before.findings if finding.code == "saddle-left")
     return replace(
         after,

@@ -73,7 +73,7 @@ class Examination:
         slopes, lengths = natural.jacobian(point.parameters)
         steps, complete = surface.complete_information(point, lengths)
         after = point.parameters.unflatten(point.em_vector)
-        free = free_directions(point.parameters, after, complete, steps, slopes)
+        free = free_directions(point, after, complete, steps, slopes)
         whole = linearize(surface, point, free, complete, fourth)
         bounds = held_by_bounds(whole)
         linear = restricted(whole, ~bounds)

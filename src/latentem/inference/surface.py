@@ -15,6 +15,7 @@ from ..statistics import Expectation
 
 # The share of the length over which parameters bend that a step may take.
 LINEAR = 0.1
+THOUSANDTH = 1e-3
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,10 @@ class Surface:
         The steps are a thousandth of a unit's standard deviation under the complete data, in each coordinate.
         """
         complete = self.problem.model.complete_score(point.expectation.statistics, point.parameters)
+        most = LINEAR * np.where(lengths > 0, lengths, 1.0)
         steps, jacobian = curved_jacobian(
-            lambda vector: complete(self.template.unflatten(vector)),
-            point.vector,
-            self.units(point),
-            largest=LINEAR * np.where(lengths > 0, lengths, 1.0),
+            lambda vector: complete(self.template.unflatten(vector)), point.vector, self.units(point), largest=most
         )
-        return steps, -0.5 * (jacobian + jacobian.T)
+        bends = np.abs(np.diagonal(jacobian)) / self.units(point)
+        fitting = np.divide(THOUSANDTH, np.sqrt(bends), out=np.array(steps), where=bends > 0)
+        return np.minimum(fitting, np.where(bends > 0, most, steps)), -0.5 * (jacobian + jacobian.T)

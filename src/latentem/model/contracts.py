@@ -362,9 +362,6 @@ def families_in(part: Any) -> list[Family[Any, Any]]:
     """The families that a family is made of."""
     if not isinstance(part, tuple):
         part = tuple(getattr(part, name) for name in getattr(part, "__dataclass_fields__", ()))
-    inner = [[item] if isinstance(item, Family) else families_in(item) for item in part if _may_hold(item)]
+    several = [item for item in part if type(item) is not float and isinstance(item, Family | tuple)]
+    inner = [[item] if isinstance(item, Family) else families_in(item) for item in several]
     return [family for families in inner for family in families]
-
-
-def _may_hold(item: Any) -> bool:
-    return isinstance(item, Family | tuple)
