@@ -23,6 +23,7 @@ from . import natural
 from .certificate import leading, shares
 from .edges import Edge, Free, free_directions
 from .linearize import Linearized, linearize
+from .secants import updated
 from .spectrum import Spectrum, spectrum
 from .surface import Point, Surface
 
@@ -30,7 +31,7 @@ from .surface import Point, Surface
 HELD = 1e-3
 # Newton's steps to the limit end where it is so many standard errors away.
 THERE = 1e-8
-STEPS = 6
+STEPS, PATIENCE = 30, 4
 
 
 @dataclass(frozen=True)
@@ -90,21 +91,26 @@ class Examination:
         return self.memo["refined"].served_by(self.surface.problem.executor)
 
     def _limit(self) -> FloatArray:
-        """Where Newton's steps in the directions with curvature lead, for as long as they come nearer."""
+        """Where quasi-Newton steps in the directions with curvature come nearest to the limit; here, if that is far."""
         curved = self.spectrum.curvatures > self.spectrum.error
-        across, curvatures = self.moves @ self.spectrum.vectors[:, curved], self.spectrum.curvatures[curved]
-        vector, slope = self.point.vector, across.T @ self.point.score
-        left = float(np.sqrt(np.sum(slope**2 / curvatures)))
+        if not curved.any():
+            return self.point.vector
+        across, curvature = self.moves @ self.spectrum.vectors[:, curved], np.diag(self.spectrum.curvatures[curved])
+        vector = best = self.point.vector
+        slope = across.T @ self.point.score
+        nearest, since = np.inf, 0
         for _ in range(STEPS):
-            further = vector + across @ (slope / curvatures)
-            if left <= THERE or not self.surface.admits(further):
+            step = np.asarray(np.linalg.solve(curvature, slope), float)
+            left = float(np.sqrt(max(slope @ step, 0.0)))
+            best, nearest, since = (vector, left, 0) if left < nearest else (best, nearest, since + 1)
+            further = vector + across @ step
+            if nearest <= THERE or since > PATIENCE or not self.surface.admits(further):
                 break
-            slope = across.T @ self.surface.look(further)[1]
-            before, left = left, float(np.sqrt(np.sum(slope**2 / curvatures)))
-            if not left < 0.5 * before:
-                break
-            vector = further
-        return vector
+            vector, before = further, slope
+            slope = np.asarray(across.T @ self.surface.look(vector)[1], float)
+            curvature = updated(curvature, step, before - slope)
+        moved = np.linalg.lstsq(across, best - self.point.vector, rcond=None)[0]
+        return best if self.spectrum.curvatures[curved] @ moved**2 <= 1 else self.point.vector
 
     def served_by(self, executor: Executor) -> Examination:
         """The same, whose further passes another executor makes."""

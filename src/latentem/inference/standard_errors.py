@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -152,7 +152,7 @@ class StandardErrors:
         for i in shown:
             interval = f"{ends[i, 0]:.5g} to {ends[i, 1]:.5g}"
             rows.append((self.names[i], f"{self.estimates[i]:.6g}", f"{self.errors[i]:.4g}", interval))
-        return "\n".join([f"standard errors by {self.method}", *_aligned(rows), *self._lacking(), *self.told])
+        return "\n".join([f"standard errors by {self.method}", *_columns(rows), *self._lacking(), *self.told])
 
     def _lacking(self) -> list[str]:
         """One line for each reason, with the entries that it keeps from a number."""
@@ -163,7 +163,7 @@ class StandardErrors:
         return [f"no number for {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     left = [row[0].ljust(widths[0]) for row in rows]
     right = [[cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)] for row in rows]

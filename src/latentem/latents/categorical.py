@@ -101,6 +101,12 @@ class Categorical(Latent[CategoricalParameters, CategoricalStatistics]):
     def expected_log_density(self, statistics: CategoricalStatistics, params: CategoricalParameters) -> float:
         return expected_log_simplex(statistics.counts, params.weights)
 
+    def score(self, statistics: CategoricalStatistics, params: CategoricalParameters) -> FloatArray:
+        """∂Q / ∂ log(πₖ / π_K) = cₖ - πₖ Σc / Σπ over the free states."""
+        counts, weights = statistics.counts[params._free], params.weights[params._free]
+        shares = weights / (weights.sum() or 1.0)
+        return np.asarray((counts - shares * counts.sum())[:-1])
+
     def pseudo_statistics(self, concentration: float) -> CategoricalStatistics:
         return CategoricalStatistics(np.full(self.n_states, float(concentration)))
 
