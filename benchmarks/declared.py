@@ -118,7 +118,7 @@ def iteration(asked: float) -> Row:
 
 def against_lbfgs(name: str) -> str:
     model, data, columns, start = recorded(name)
-    source = as_source(data, grouping=Grouping(model.declaration.group, model.declaration.is_chain), **columns)
+    source = as_source(data, grouping=model.declaration.grouping, **columns)
     params = start if not isinstance(start, dict) else model.parameters(**start)
     ready = prepare(model, source, params)
     traces = {}

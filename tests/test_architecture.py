@@ -28,6 +28,7 @@ FLOORS = [
     {"grouping"},
     {"datasets", "sources"},
     {"models"},
+    {"inference"},
     {"fitting"},
     {"estimators"},
     {"plots"},
@@ -40,8 +41,9 @@ VOCABULARY = set().union(*FLOORS[:7])
 # These know few others: engines and schemes the vocabulary alone, kernels arrays alone.
 APART = {"execution": VOCABULARY, "acceleration": VOCABULARY, "kernels": {"_typing", "errors"}}
 
-# A default of the contracts, imported when it is called: derivatives by differences, starts by clusters.
-KNOWN = {("model.contracts", "kernels"), ("model.joined", "kernels")}
+# Imported when it is called.  A default of the contracts: derivatives by differences, starts by clusters.  The verbs of
+# a result, which is a bare record: what stands above answers.
+KNOWN = {("model.contracts", "kernels"), ("model.joined", "kernels"), ("result", "inference")}
 
 # Where a heavy library may be imported at all.
 HEAVY = {

@@ -62,6 +62,7 @@ _NAMES = {
     ),
     "execution": ("Processes", "Serial", "Threads"),
     "fitting": ("fit",),
+    "inference": ("Certificate", "Verdict", "certify"),
     "io": ("Checkpoint", "ParquetSource", "load", "read_table", "save", "write_table"),
     "latents": (
         "Bernoulli",
@@ -89,6 +90,7 @@ _MODULES = (
     "estimators",
     "execution",
     "families",
+    "inference",
     "io",
     "latents",
     "models",

@@ -4,6 +4,7 @@ from . import (
     estimators as estimators,
     execution as execution,
     families as families,
+    inference as inference,
     io as io,
     latents as latents,
     models as models,
@@ -72,6 +73,7 @@ from .estimators import (
 )
 from .execution import Processes as Processes, Serial as Serial, Threads as Threads
 from .fitting import fit as fit
+from .inference import Certificate as Certificate, Verdict as Verdict, certify as certify
 from .io import (
     Checkpoint as Checkpoint,
     ParquetSource as ParquetSource,

@@ -181,6 +181,11 @@ class Problem:
         expectation = self.fold(partial(self.model.e_step, parameters))
         return expectation, expectation.log_likelihood + self.model.log_prior(parameters)
 
+    @staticmethod
+    def rounding(expectation: Expectation, objective: float) -> float:
+        """Bound on the rounding error of the objective: of the log-likelihood, and of the log prior beside it."""
+        return expectation.rounding + 32 * float(np.finfo(float).eps) * abs(objective - expectation.log_likelihood)
+
     def m_step(self, expectation: Expectation, parameters: Any) -> tuple[Any, int]:
         """Where an EM step leads from θ, and how many passes over the data that took."""
         passes = 0
@@ -197,11 +202,6 @@ def _with_scheme(resume: Iteration, acceleration: Acceleration | None) -> Iterat
     """The iteration with a fresh state of the acceleration, where it comes from a fit with another one or with none."""
     fresh = None if acceleration is None else acceleration.init(resume.parameters.flatten())
     return resume if type(fresh) is type(resume.scheme) else replace(resume, scheme=fresh)
-
-
-def _rounding(expectation: Expectation, objective: float) -> float:
-    """Bound on the rounding error of the objective: of the log-likelihood, and of the log prior beside it."""
-    return expectation.rounding + 32 * float(np.finfo(float).eps) * abs(objective - expectation.log_likelihood)
 
 
 def _no_start(objective: float, log_likelihood: float) -> str:
@@ -225,7 +225,7 @@ def _first(problem: Problem, parameters: Any, acceleration: Acceleration | None)
         em_parameters=em_parameters,
         objective=objective,
         log_likelihood=expectation.log_likelihood,
-        rounding=_rounding(expectation, objective),
+        rounding=problem.rounding(expectation, objective),
         step=Step.START,
         gain=nan,
         gains=(),
@@ -357,7 +357,7 @@ def _moved(
         em_parameters=em_parameters,
         objective=objective,
         log_likelihood=expectation.log_likelihood,
-        rounding=_rounding(expectation, objective),
+        rounding=problem.rounding(expectation, objective),
         step=step,
         gain=gain,
         gains=gains,

@@ -129,10 +129,7 @@ def fit(
 
 def _grouping(model: Model) -> Grouping | None:
     """What a declared model wants of its data; None for other models."""
-    if isinstance(model, LatentVariableModel):
-        return None
-    declaration = cast(Any, model).declaration
-    return Grouping(declaration.group, declaration.is_chain)
+    return None if isinstance(model, LatentVariableModel) else cast("DeclaredModel", model).declaration.grouping
 
 
 def _is_start(parameters: Any) -> bool:

@@ -67,6 +67,10 @@ class Parameters:
         """Every array by its dotted name: what model files store and summaries print."""
         return {name: value for name, value, _ in self._leaves(prefix)}
 
+    def array_domains(self) -> list[Domain]:
+        """The domain of each array, in the order of `arrays`."""
+        return [domain for _, _, domain in self._leaves()]
+
     def check(self) -> Self:
         """Return self, or raise `ParameterError` naming the field outside its domain."""
         for name, value, domain in self._leaves():

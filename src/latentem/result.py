@@ -176,6 +176,12 @@ class EMResult:
         """Which E-step and M-step a declared model got for these data; see `DeclaredModel.explain`."""
         return self.model.explain(parameters=self.parameters)
 
+    def certify(self, **options: Any) -> Any:
+        """What the point where the fit ended is, and how far the limit is; see `inference.certify`."""
+        from .inference import certify
+
+        return certify(self, **options)
+
     @property
     def aic(self) -> float:
         """-2 ℓ + 2 p (Akaike 1974); smaller is better."""

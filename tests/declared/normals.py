@@ -7,6 +7,7 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.stats import norm
 from scipy import stats
 from scipy.integrate import quad
 
@@ -14,13 +15,11 @@ import latentem as em
 from latentem.data import Batch
 from latentem.models.declared import DeclaredModel
 from latentem.models.declared.e_steps.points import Points
-from latentem.sources import Grouping, as_source
+from latentem.sources import as_source
 
 
 def batch_of(model: DeclaredModel, data: Any, **columns: Any) -> Batch:
-    declaration = model.declaration
-    source = as_source(data, grouping=Grouping(declaration.group, declaration.is_chain), **columns)
-    (batch,) = source
+    (batch,) = as_source(data, grouping=model.declaration.grouping, **columns)
     return batch
 
 
@@ -85,3 +84,26 @@ def normal_average(log_function: Any, breaks: list[float]) -> float:
         for low, high in pairwise(edges)
     ]
     return float(np.log(sum(parts)))
+
+
+def random_intercept(e_step: str) -> DeclaredModel:
+    """Rows of a subject about a level of its own, which is simulated as `e_step` says."""
+    return em.latent_variable_model(
+        latent=em.Normal(),
+        parameters={"mean": em.Real(), "between": em.Positive(), "within": em.Positive()},
+        log_latent=lambda z, theta: norm.logpdf(z, theta.mean, theta.between),
+        log_emission=lambda x, z, theta: norm.logpdf(x["y"], z, theta.within),
+        group="subject",
+        e_step=e_step,
+    )
+
+
+def intercept_log_likelihood(data: dict[str, np.ndarray], mean: float, between: float, within: float) -> np.ndarray:
+    """Of each subject, in the order of their numbers, in closed form."""
+    groups = [data["y"][data["subject"] == subject] for subject in np.unique(data["subject"])]
+    return np.array(
+        [
+            stats.multivariate_normal.logpdf(y, np.full(len(y), mean), within**2 * np.eye(len(y)) + between**2)
+            for y in groups
+        ]
+    )

@@ -21,7 +21,7 @@ X = np.array([0.5, 1.5, -1.0])
 
 
 def checked(model: Any, x: Any, *, group: Any = None, start: Any = None, **columns: Any) -> None:
-    source = as_source(x, grouping=Grouping(model.declaration.group, model.declaration.is_chain), **columns)
+    source = as_source(x, grouping=model.declaration.grouping, **columns)
     values = {"means": [0.0, 1.0]} if start is None else start
     check_declaration(model, model.parameters(**values), next(iter(source)))
 

@@ -16,7 +16,7 @@ from scipy import optimize, special, stats
 import latentem as em
 from latentem.errors import DataError
 from latentem.execution import Serial
-from latentem.sources import Grouping, as_source
+from latentem.sources import as_source
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class At:
 
     @classmethod
     def of(cls, model, x, labels=None, sample_weight=None, **theta):
-        source = as_source(x, grouping=Grouping(model.declaration.group), labels=labels, sample_weight=sample_weight)
+        source = as_source(x, grouping=model.declaration.grouping, labels=labels, sample_weight=sample_weight)
         return cls(model, model.parameters(**theta), next(iter(source)))
 
     @property

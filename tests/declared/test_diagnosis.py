@@ -30,7 +30,7 @@ def fitted(model: Any, x: Any, start: dict[str, Any], limit: int = 10_000, **opt
     begin = model.parameters(**start)
     result = em.fit(model, x, parameters=begin, **options)
     columns = {name: options[name] for name in ("groups", "sample_weight") if name in options}
-    source = as_source(x, grouping=Grouping(model.declaration.group, model.declaration.is_chain), **columns)
+    source = as_source(x, grouping=model.declaration.grouping, **columns)
     pool = draw_pool(source, np.random.default_rng(0), limit)
     told = diagnose(
         result.model,

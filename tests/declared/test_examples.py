@@ -20,7 +20,7 @@ import latentem as em
 from latentem.em import iterate
 from latentem.execution import Serial
 from latentem.models.declared import prepare
-from latentem.sources import Grouping, as_source
+from latentem.sources import as_source
 
 DOCS = Path(__file__).parents[2] / "docs"
 FOLDER = DOCS / "examples"
@@ -44,10 +44,8 @@ class Run:
 
     @property
     def source(self) -> Any:
-        declaration = self.model.declaration
         weights = self.options.get("sample_weight")
-        grouping = Grouping(declaration.group, declaration.is_chain)
-        return as_source(self.data, grouping=grouping, sample_weight=weights)
+        return as_source(self.data, grouping=self.model.declaration.grouping, sample_weight=weights)
 
     def start(self) -> np.ndarray:
         """Where the example starts, on the unconstrained scale; drawn parameters are those of the result."""

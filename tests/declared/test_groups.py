@@ -63,7 +63,7 @@ def steps_of(model: Any, source: Any, start: Any, n: int) -> list[Any]:
 
 
 def grouped(model: Any, x: Any, **columns: Any) -> Any:
-    return as_source(x, grouping=Grouping(model.declaration.group), **columns)
+    return as_source(x, grouping=model.declaration.grouping, **columns)
 
 
 # -- two coins -------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from itertools import pairwise
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from declared.normals import batch_of, intercept_log_likelihood, random_intercept
 from jax.scipy.special import logsumexp
 from jax.scipy.stats import beta, gamma, norm, poisson as jax_poisson
 from scipy.optimize import minimize
@@ -16,7 +17,6 @@ from scipy.stats import betabinom, multivariate_normal, nbinom, norm as normal
 
 import latentem as em
 from latentem.data import ArraySource
-from latentem.fitting import _grouping
 from latentem.models.declared import prepare
 from latentem.models.declared.e_steps.draws import (
     independent_draws,
@@ -29,7 +29,6 @@ from latentem.models.declared.e_steps.draws import (
 from latentem.models.declared.e_steps.monte_carlo import MonteCarlo, _score, theta_vector
 from latentem.models.declared.e_steps.sampling import Ends
 from latentem.result import Step
-from latentem.sources import as_source
 
 
 @em.latent_variable_model(
@@ -49,15 +48,7 @@ def item_response(x, z, theta):
     return norm.logpdf(z) + jnp.sum(x * eta - jnp.logaddexp(0, eta))
 
 
-@em.latent_variable_model(
-    latent=em.Normal(),
-    parameters={"mean": em.Real(), "between": em.Positive(), "within": em.Positive()},
-    log_latent=lambda z, theta: norm.logpdf(z, theta.mean, theta.between),
-    group="subject",
-    e_step="monte-carlo",
-)
-def random_intercept(x, z, theta):
-    return norm.logpdf(x["y"], z, theta.within)
+RANDOM_INTERCEPT = random_intercept("monte-carlo")
 
 
 @em.latent_variable_model(
@@ -112,11 +103,6 @@ def start_of_factors():
 def exact_factors(params, x):
     covariance = params.loadings @ params.loadings.T + np.diag(params.scales**2)
     return multivariate_normal.logpdf(x, params.mean, covariance)
-
-
-def batch_of(model, data, **columns):
-    (batch,) = as_source(data, grouping=_grouping(model), **columns)
-    return batch
 
 
 def simulated(model, params, batch, **options):
@@ -227,20 +213,10 @@ def ragged():
     return {"subject": subject, "y": 2 + 1.5 * rng.normal(size=40)[subject] + rng.normal(size=len(subject))}
 
 
-def exact_intercept(params, data):
-    blocks = [data["y"][data["subject"] == g] for g in np.unique(data["subject"])]
-    return np.array([
-        multivariate_normal.logpdf(
-            y, np.full(len(y), params.mean), params.within**2 * np.eye(len(y)) + params.between**2
-        )
-        for y in blocks
-    ])
-
-
 def test_groups_share_their_draws():
-    data, params = ragged(), at(random_intercept, mean=1.5, between=1.0, within=1.2)
-    points = simulated(random_intercept, params, batch_of(random_intercept, data), draws=1280)
-    assert abs(n_errors(points, exact_intercept(params, data))) < 4
+    data, params = ragged(), at(RANDOM_INTERCEPT, mean=1.5, between=1.0, within=1.2)
+    points = simulated(RANDOM_INTERCEPT, params, batch_of(RANDOM_INTERCEPT, data), draws=1280)
+    assert abs(n_errors(points, intercept_log_likelihood(data, **params.by_name))) < 4
     assert np.bincount(points.rows, points.weights[0]) == pytest.approx(np.ones(len(data["y"])))
 
 
@@ -419,10 +395,12 @@ def test_five_dimensional_probit_agrees_with_its_closed_form():
 
 def test_random_intercept_finds_its_maximum_from_a_far_start():
     data, start = ragged(), {"mean": -5.0, "between": 0.3, "within": 4.0}
-    result = em.fit(random_intercept, data, parameters=start, executor="serial", random_state=0)
-    best, log_likelihood, errors = maximum(
-        lambda v: exact_intercept(result.parameters.unflatten(v), data).sum(), result.parameters.flatten()
-    )
+    result = em.fit(RANDOM_INTERCEPT, data, parameters=start, executor="serial", random_state=0)
+
+    def exact(v):
+        return intercept_log_likelihood(data, **result.parameters.unflatten(v).by_name).sum()
+
+    best, log_likelihood, errors = maximum(exact, result.parameters.flatten())
     assert np.abs((result.parameters.flatten() - best) / errors).max() < 0.15
     assert abs(result.log_likelihood - log_likelihood) < 4 * np.sqrt(result.expectation.statistics.variance)
 

@@ -7,7 +7,16 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from declared.normals import batch_of, check_fisher, check_fit, check_points, log_likelihood, normal_average, ready
+from declared.normals import (
+    batch_of,
+    check_fisher,
+    check_fit,
+    check_points,
+    intercept_log_likelihood,
+    log_likelihood,
+    normal_average,
+    ready,
+)
 from jax.scipy.stats import norm
 from scipy import stats
 from scipy.special import logsumexp
@@ -91,16 +100,6 @@ def random_intercept() -> DeclaredModel:
         log_emission=lambda x, z, theta: norm.logpdf(x["y"], theta.mean + z, theta.within),
         group="subject",
         name="random_intercept",
-    )
-
-
-def intercept_log_likelihood(data: dict[str, np.ndarray], mean: float, between: float, within: float) -> np.ndarray:
-    groups = [data["y"][data["subject"] == subject] for subject in np.unique(data["subject"])]
-    return np.array(
-        [
-            stats.multivariate_normal.logpdf(y, np.full(len(y), mean), within**2 * np.eye(len(y)) + between**2)
-            for y in groups
-        ]
     )
 
 

@@ -7,6 +7,7 @@ from functools import partial
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from declared.normals import intercept_log_likelihood, random_intercept
 from jax.scipy.stats import gamma, norm, poisson as jax_poisson
 from scipy.optimize import minimize
 from scipy.stats import multivariate_normal, nbinom
@@ -14,7 +15,6 @@ from scipy.stats import multivariate_normal, nbinom
 import latentem as em
 from latentem.data import ArraySource
 from latentem.execution import Serial, Threads
-from latentem.fitting import _grouping
 from latentem.models.declared import prepare
 from latentem.models.declared.m_steps.sufficient import Basis
 from latentem.models.declared.saem import ChainSimulator, run_saem
@@ -31,15 +31,7 @@ def one_factor(x, z, theta):
     return norm.logpdf(z) + norm.logpdf(x, theta.mean + theta.loadings * z, theta.scales).sum()
 
 
-@em.latent_variable_model(
-    latent=em.Normal(),
-    parameters={"mean": em.Real(), "between": em.Positive(), "within": em.Positive()},
-    log_latent=lambda z, theta: norm.logpdf(z, theta.mean, theta.between),
-    group="subject",
-    e_step="saem",
-)
-def random_intercept(x, z, theta):
-    return norm.logpdf(x["y"], z, theta.within)
+RANDOM_INTERCEPT = random_intercept("saem")
 
 
 @em.latent_variable_model(
@@ -61,7 +53,7 @@ def mixed(x, z, theta):
 
 
 def prepared(model, data, start, **columns):
-    source = as_source(data, grouping=_grouping(model), **columns)
+    source = as_source(data, grouping=model.declaration.grouping, **columns)
     params = model.parameters(**start)
     return prepare(model, source, params), source, params
 
@@ -113,16 +105,10 @@ def test_groups_with_weights_end_at_their_maximum():
     order = rng.permutation(len(subject))
     data = {"subject": subject[order], "y": y[order]}
     start = {"mean": 0.0, "between": 1.0, "within": 2.0}
-    result = fitted(random_intercept, data, start, weights=weights[subject][order], tol=0.05)
+    result = fitted(RANDOM_INTERCEPT, data, start, weights=weights[subject][order], tol=0.05)
 
     def exact(v):
-        mean, between, within = v[0], np.exp(v[1]), np.exp(v[2])
-        total = 0.0
-        for g in range(50):
-            own = y[subject == g]
-            covariance = within**2 * np.eye(len(own)) + between**2
-            total += weights[g] * multivariate_normal.logpdf(own, np.full(len(own), mean), covariance)
-        return total
+        return weights @ intercept_log_likelihood({"subject": subject, "y": y}, v[0], *np.exp(v[1:]))
 
     loss, errors = distance(result, exact)
     assert loss < 0.05

@@ -21,7 +21,7 @@ from latentem.latents.markov_chain import MarkovChainParameters
 from latentem.model import LatentVariableModel, ModelParameters
 from latentem.models.declared import DeclaredModel, prepare
 from latentem.models.declared.e_steps import Enumeration
-from latentem.sources import Grouping, as_source
+from latentem.sources import as_source
 from latentem.testing import check_declared
 
 # Worker processes take seconds to start, and want functions that have names.
@@ -126,8 +126,7 @@ def log_likelihoods(model: Any, source: Any, params: Any) -> np.ndarray:
 
 
 def declared_log_likelihoods(model: Any, data: Any, start: Any) -> np.ndarray:
-    declaration = model.declaration
-    source = as_source(data, grouping=Grouping(declaration.group, declaration.is_chain))
+    source = as_source(data, grouping=model.declaration.grouping)
     params = model.parameters(**start)
     return log_likelihoods(prepare(model, source, params), source, params)
 

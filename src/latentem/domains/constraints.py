@@ -188,3 +188,10 @@ def _nested(values: Any) -> Any:
     if isinstance(values, list):
         return tuple(map(_nested, values))
     return None if np.isnan(values) else values
+
+
+def without_constraints(domain: Domain) -> Domain:
+    """The domain of which some entries are fixed or tied."""
+    while isinstance(domain, Fixed | Tied):
+        domain = domain.base
+    return domain

@@ -77,6 +77,7 @@ class Units:
             objective=now,
             history=tuple((step, now + (objective - last)) for step, objective in result.history),
             expectation=expectation,
+            source=source,
         )
 
 

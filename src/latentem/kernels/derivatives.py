@@ -32,14 +32,18 @@ def gradient(
     steps = difference_steps(function, point) if steps is None else steps
     result = np.empty_like(point)
     for i, h in enumerate(steps):
-        near = function(_moved(point, i, h)) - function(_moved(point, i, -h))
-        far = function(_moved(point, i, 2 * h)) - function(_moved(point, i, -2 * h))
+        near = function(moved(point, i, h)) - function(moved(point, i, -h))
+        far = function(moved(point, i, 2 * h)) - function(moved(point, i, -2 * h))
         result[i] = (8 * near - far) / (12 * h)
     return result
 
 
 def curved_jacobian(
-    function: Callable[[FloatArray], FloatArray], point: FloatArray, size: float, guess: FloatArray | None = None
+    function: Callable[[FloatArray], FloatArray],
+    point: FloatArray,
+    size: float,
+    guess: FloatArray | None = None,
+    largest: FloatArray | None = None,
 ) -> tuple[FloatArray, FloatArray]:
     """Steps h and the Jacobian of a gradient by (g₊ - g₋) / 2h, whatever the units of the coordinates are.
 
@@ -54,19 +58,23 @@ def curved_jacobian(
         |f|.
     guess : (d,), optional
         Where to begin; 1e-3 of max(1, |x|/10) unless given.
+    largest : (d,), optional
+        What no step exceeds.
     """
     first = _default_steps(point) if guess is None else guess
-    found = [_curved_column(function, point, i, h, size) for i, h in enumerate(first)]
+    most = _LARGEST_GROWTH * first if largest is None else largest
+    begin = np.minimum(first, most)
+    found = [_curved_column(function, point, i, begin[i], most[i], size) for i in range(len(point))]
     return np.array([h for h, _ in found]), np.stack([column for _, column in found], axis=-1)
 
 
 def _curved_column(
-    function: Callable[[FloatArray], FloatArray], point: FloatArray, i: int, first: float, size: float
+    function: Callable[[FloatArray], FloatArray], point: FloatArray, i: int, first: float, most: float, size: float
 ) -> tuple[float, FloatArray]:
     h, usable, flat = first, None, 0
     for _ in range(_ATTEMPTS):
         with np.errstate(over="ignore", invalid="ignore"):
-            column = (function(_moved(point, i, h)) - function(_moved(point, i, -h))) / (2 * h)
+            column = (function(moved(point, i, h)) - function(moved(point, i, -h))) / (2 * h)
         if not np.all(np.isfinite(column)):
             if usable is not None:
                 break
@@ -75,9 +83,9 @@ def _curved_column(
         usable = (h, column)
         share = float(abs(column[i])) * float(h) ** 2 / size if size > 0 else _WANTED
         flat += share <= _SMALLEST**2
-        if _SMALLEST <= share <= 10 * _LARGEST or flat > _ATTEMPTS_WHERE_FLAT or h >= _LARGEST_GROWTH * first:
+        if _SMALLEST <= share <= 10 * _LARGEST or flat > _ATTEMPTS_WHERE_FLAT or (share < _SMALLEST and h >= most):
             break
-        h *= min(30.0, max(1e-3, (_WANTED / max(share, _SMALLEST**2)) ** 0.5))
+        h = min(h * min(30.0, max(1e-3, (_WANTED / max(share, _SMALLEST**2)) ** 0.5)), most)
     return usable or (first, np.zeros_like(point))
 
 
@@ -87,14 +95,14 @@ def second_differences(function: Callable[[FloatArray], float], point: FloatArra
     (f₊₊ + f₋₋ - f₊₀ - f₋₀ - f₀₊ - f₀₋ + 2f) / 2 off the diagonal; error O(h²) relative.
     """
     d, here = len(point), function(point)
-    ahead = np.array([function(_moved(point, i, steps[i])) for i in range(d)])
-    behind = np.array([function(_moved(point, i, -steps[i])) for i in range(d)])
+    ahead = np.array([function(moved(point, i, steps[i])) for i in range(d)])
+    behind = np.array([function(moved(point, i, -steps[i])) for i in range(d)])
     single = ahead + behind - 2 * here
     result = np.diag(single)
     for i in range(d):
         for j in range(i):
-            both = function(_moved(_moved(point, i, steps[i]), j, steps[j]))
-            neither = function(_moved(_moved(point, i, -steps[i]), j, -steps[j]))
+            both = function(moved(moved(point, i, steps[i]), j, steps[j]))
+            neither = function(moved(moved(point, i, -steps[i]), j, -steps[j]))
             result[i, j] = result[j, i] = 0.5 * (both + neither - 2 * here - single[i] - single[j])
     return result
 
@@ -126,7 +134,7 @@ def _fitting_step(
     """The step at which the second difference has a fitting share of the function's size."""
     h, usable, flat = first, 0.0, 0
     for _ in range(_ATTEMPTS):
-        ends = np.array([function(_moved(point, i, 2 * h)), function(_moved(point, i, -2 * h))])
+        ends = np.array([function(moved(point, i, 2 * h)), function(moved(point, i, -2 * h))])
         if not np.all(np.isfinite(ends)):
             if usable:
                 break
@@ -144,7 +152,8 @@ def _fitting_step(
     return float(usable or h)
 
 
-def _moved(point: FloatArray, index: int, by: float) -> FloatArray:
-    moved = point.copy()
-    moved[index] += by
-    return moved
+def moved(point: FloatArray, index: int, by: float) -> FloatArray:
+    """The point with one coordinate moved."""
+    there = point.copy()
+    there[index] += by
+    return there

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._typing import Array, FloatArray
+from .._typing import FloatArray
 from ..data import ArraySource, Batch, Source, default_chunk_rows
 from ..densities import Form
 from ..em import Executor, run
@@ -258,28 +258,12 @@ def _thin(batch: Batch, share: float, rng: np.random.Generator) -> Batch:
     if share >= 1:
         return batch
     if batch.offsets is None:
-        return _rows(batch, np.flatnonzero(rng.random(len(batch)) < share), None)
+        return batch.only(np.flatnonzero(rng.random(len(batch)) < share))
     groups = np.flatnonzero(rng.random(batch.n_groups) < share)
     lengths = batch.group_lengths[groups]
     starts = batch.offsets[groups]
     rows = np.concatenate([np.arange(s, s + n) for s, n in zip(starts, lengths, strict=True)] or [np.empty(0, int)])
-    return _rows(batch, rows, np.concatenate([[0], np.cumsum(lengths)]))
-
-
-def _rows(batch: Batch, rows: Array, offsets: Array | None) -> Batch:
-    def take(column: Any) -> Any:
-        return None if column is None else column[rows]
-
-    return Batch(
-        batch.values[rows],
-        take(batch.weights),
-        take(batch.labels),
-        offsets,
-        missing=batch.missing,
-        covariates=take(batch.covariates),
-        layout=batch.layout,
-        rows=rows + batch.first_row if batch.rows is None else batch.rows[rows],
-    )
+    return replace(batch.only(rows), offsets=np.concatenate([[0], np.cumsum(lengths)]))
 
 
 def _concatenate(parts: list[Batch]) -> Batch:

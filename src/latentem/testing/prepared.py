@@ -11,7 +11,7 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..data import Batch, Source
 from ..layout import Layout
-from ..sources import Grouping, as_source
+from ..sources import as_source
 from ..statistics import Expectation
 from .comparing import require
 from .drawing import fresh
@@ -109,8 +109,7 @@ def prepared(model: DeclaredModel, data: Any, parameters: Any, seed: int) -> Pre
     """The model as a fit to these data from θ would have it."""
     from ..models.declared import prepare
 
-    declaration = model.declaration
-    source = as_source(data, grouping=Grouping(declaration.group, declaration.is_chain))
+    source = as_source(data, grouping=model.declaration.grouping)
     params = model.parameters(**parameters) if isinstance(parameters, Mapping) else parameters
     batches = list(source)
     require(len(batches) == 1, f"{model.name}: the laws want data that fit in one chunk, not in {len(batches)}")
@@ -125,17 +124,7 @@ def chosen(batch: Batch, units: Array, per_group: bool) -> Batch:
         starts, lengths = batch.group_offsets[:-1][units], batch.group_lengths[units]
         rows = np.concatenate([np.arange(a, a + n) for a, n in zip(starts, lengths, strict=True)])
         offsets = np.concatenate([[0], np.cumsum(lengths)])
-    numbers = batch.first_row + np.arange(len(batch)) if batch.rows is None else batch.rows
-    return Batch(
-        values=batch.values[rows],
-        weights=None if batch.weights is None else batch.weights[rows],
-        labels=None if batch.labels is None else batch.labels[rows],
-        offsets=offsets,
-        missing=batch.missing,
-        covariates=None if batch.covariates is None else batch.covariates[rows],
-        layout=batch.layout,
-        rows=numbers[rows],
-    )
+    return replace(batch.only(rows), offsets=offsets)
 
 
 @dataclass(frozen=True)

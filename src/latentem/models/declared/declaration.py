@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import ParameterError
 from ...parameters import Domain
+from ...sources import Grouping
 from .outline import Outline, by_name, from_names
 from .parameters import DeclaredParameters, Domains
 from .space import Space
@@ -71,6 +72,11 @@ class Declaration:
     def first(self) -> str | None:
         """The density that belongs to a group as a whole."""
         return next((role for role in ("log_latent", "log_initial") if role in self.densities), None)
+
+    @property
+    def grouping(self) -> Grouping:
+        """Which rows form a group, as far as the model says it."""
+        return Grouping(self.group, whole=self.is_chain)
 
     def sees_row(self, role: str) -> bool:
         """Whether a density takes the row of data as its first argument."""

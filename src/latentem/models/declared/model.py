@@ -20,7 +20,8 @@ from .compiled import BLOCK, Compiled, compiled
 from .declaration import Declaration
 from .e_steps import EStep, Points, choose
 from .m_steps.maximize import maximize_on_pivots, maximize_over_data
-from .m_steps.sufficient import Basis, NoBasis, find_basis, first_rows_too
+from .m_steps.probing import find_basis, first_rows_too
+from .m_steps.sufficient import Basis, NoBasis
 from .parameters import DeclaredParameters, logarithms
 
 if TYPE_CHECKING:
@@ -171,7 +172,12 @@ class DeclaredModel(Model):
         if statistics.local is None:
             return lambda there: self._q_on_pivots(statistics, there.flatten())[1]
         _, slope, curvature = self._complete(params.flatten(), statistics.local)
-        return lambda there: slope + curvature @ (there.flatten() - params.flatten())
+
+        def score(there: DeclaredParameters) -> FloatArray:
+            moved = there.flatten() - params.flatten()
+            return slope + curvature @ moved if moved.any() else slope
+
+        return score
 
     def q_function(self, params: DeclaredParameters, statistics: DeclaredStatistics) -> float:
         """Q(θ; statistics) = E_q[log p(x, z; θ)], without the prior, from the pivots."""
@@ -304,8 +310,7 @@ class DeclaredModel(Model):
     def _pivot_pairs(self, statistics: DeclaredStatistics) -> tuple[FloatArray, FloatArray, Array, FloatArray]:
         """Pivots with the labels that are possible at each, and what Q weights them with."""
         assert isinstance(self.basis, Basis) and statistics.coefficients is not None
-        labels, pivots = np.nonzero(self.basis.patterns[self.basis.pattern_of].T)
-        return self.basis.x[pivots], self.basis.u[pivots], labels, statistics.coefficients[labels, pivots]
+        return *self.basis.pairs(), statistics.coefficients[self.basis.possible]
 
     def _holds(self, statistics: DeclaredStatistics, params: DeclaredParameters) -> bool:
         """Whether the pivots stand for the data at θ: Q from both agrees."""

@@ -9,7 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from ..._typing import FloatArray
-from ...domains import Correlation, Domain, Fixed, Interval, Positive, PositiveDefinite, Tied
+from ...domains import Correlation, Domain, Interval, Positive, PositiveDefinite
+from ...domains.constraints import without_constraints
 from ...errors import ParameterError
 from ...parameters import Parameters
 
@@ -98,13 +99,6 @@ def shaped(name: str, value: Any, domain: Domain) -> FloatArray:
     if array.shape != domain.shape:
         raise ParameterError(f"the parameter {name!r} must have shape {domain.shape}, got {array.shape}")
     return array
-
-
-def without_constraints(domain: Domain) -> Domain:
-    """The domain of which some entries are fixed or tied."""
-    while isinstance(domain, Fixed | Tied):
-        domain = domain.base
-    return domain
 
 
 def coordinate_kinds(domains: Domains) -> Iterator[tuple[str, str]]:

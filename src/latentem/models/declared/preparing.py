@@ -19,7 +19,7 @@ from ...result import EMResult, Finding, Status
 from ...statistics import Expectation
 from ..starts import draw_pool
 from . import starts
-from .checking.checks import check_declaration, check_functions, check_indices
+from .checking.checks import check_declaration, check_functions, check_indices, looks_up_data
 from .checking.gradients import check_gradients
 from .diagnosing.diagnosis import diagnose
 from .e_steps.monte_carlo import MonteCarlo
@@ -57,11 +57,12 @@ def prepare(
     """
     rng, pool = np.random.default_rng(0), pool_of(source) if pool is None else pool
     check_declaration(model, params, pool)
-    for _ in check_indices(model, params, source):
-        pass
+    if looks_up_data(model._functions(pool)):
+        for _ in check_indices(model, params, source):
+            pass
     complete = len(pool) == source.n_rows
     prepared = model.prepared(params, pool, complete, rng)
-    if isinstance(prepared.basis, NoBasis):
+    if isinstance(prepared.basis, NoBasis) and params.n_free:
         # Far from the data log densities cancel; sufficient statistics found elsewhere are the same.
         for elsewhere in starts.likeliest(model, pool, {}, rng)[:1]:
             found = model.prepared(elsewhere, pool, complete, rng).basis

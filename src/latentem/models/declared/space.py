@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import numpy as np
@@ -57,11 +57,11 @@ class Space:
 
     @property
     def discrete(self) -> list[Any]:
-        return [part for _, part in self.parts if not isinstance(part, Normal | Continuous)]
+        return [part for _, part in self.parts if not is_continuous(part)]
 
     @property
     def continuous(self) -> list[Any]:
-        return [part for _, part in self.parts if isinstance(part, Normal | Continuous)]
+        return [part for _, part in self.parts if is_continuous(part)]
 
     @property
     def n_discrete(self) -> int:
@@ -75,6 +75,12 @@ class Space:
     def dimension(self) -> int:
         """Continuous coordinates."""
         return sum(_size(part) for part in self.continuous)
+
+    @property
+    def slices(self) -> list[slice]:
+        """The coordinates of each continuous part."""
+        ends = np.cumsum([0, *(_size(part) for part in self.continuous)]).tolist()
+        return [slice(start, stop) for start, stop in pairwise(ends)]
 
     @property
     def bounds(self) -> tuple[FloatArray, FloatArray] | None:
@@ -92,7 +98,7 @@ class Space:
         """z from a row of `states` and its continuous coordinates (d,); in NumPy or JAX."""
         values, i, j = [], 0, 0
         for _, part in self.parts:
-            if not isinstance(part, Normal | Continuous):
+            if not is_continuous(part):
                 values.append(state[i])
                 i += 1
                 continue
@@ -107,7 +113,7 @@ class Space:
 
     def describe(self, k: int) -> str:
         """State k in words: z = 2, or z = (class=1, count=0)."""
-        names = [name for name, part in self.parts if not isinstance(part, Normal | Continuous)]
+        names = [name for name, part in self.parts if not is_continuous(part)]
         values = [int(value) for value in self.states[k]]
         if self.kind == "single":
             return f"z = {values[0]}" if values else "z"
@@ -128,6 +134,11 @@ class Space:
             raise ParameterError("a MarkovChain stands alone; give it as many states as the combinations that you need")
         if (n := int(np.prod([len(_values(part)) for part in self.discrete], dtype=float))) > MOST_STATES:
             raise ParameterError(f"z has {n} combinations, which cannot be enumerated (at most {MOST_STATES})")
+
+
+def is_continuous(part: Any) -> bool:
+    """Whether a part of z has coordinates, and not states."""
+    return isinstance(part, Normal | Continuous)
 
 
 def _values(part: Any) -> range:

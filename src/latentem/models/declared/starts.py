@@ -14,13 +14,13 @@ import numpy as np
 
 from ..._typing import FloatArray
 from ...data import Batch, Source
-from ...domains import Domain, Fixed, Ordered, Positive, Real, Tied
+from ...domains import Domain, Ordered, Positive, Real
 from ...em import Executor, iterate
 from ...errors import LatentemError, ParameterError
 from ..starts import PoolSource, draw_pool
 from .checking.checks import check_values
 from .model import DeclaredModel
-from .parameters import DeclaredParameters, logarithms
+from .parameters import DeclaredParameters, logarithms, without_constraints
 
 POOL_ROWS = 1000
 CANDIDATES, SURVIVORS, ITERATIONS = 60, 6, 5
@@ -45,7 +45,11 @@ def initial_parameters(
         raise ParameterError(
             f"the model has no parameter {min(unknown)!r}; its parameters are {', '.join(name for name, _ in domains)}"
         )
-    own = {name: checked(name, given[name], domain) for name, domain in domains if name in given}
+    own = {
+        name: DeclaredParameters.of(((name, domain),), {name: given[name]})[name]
+        for name, domain in domains
+        if name in given
+    }
     if len(own) == len(domains):
         return model.parameters(**own)
     pool = draw_pool(source, rng, POOL_ROWS)
@@ -60,17 +64,6 @@ def initial_parameters(
     # Where the likelihood has no bound, the highest are those that are lost.
     sound = [run for run, candidate in zip(runs, best, strict=True) if not _has_vanished(candidate, run[1])]
     return max(sound, key=lambda run: run[0])[1] if sound else best[0]
-
-
-def checked(name: str, value: Any, domain: Domain) -> FloatArray:
-    """A given start of one parameter.
-
-    Raises
-    ------
-    ParameterError
-        Its shape is wrong, or it lies outside its domain.
-    """
-    return DeclaredParameters.of(((name, domain),), {name: value})[name]
 
 
 def _refusal(
@@ -128,9 +121,7 @@ def _candidate(
 
 def _drawn(domain: Domain, columns: _Columns, spread: float, rng: np.random.Generator) -> FloatArray:
     """A random value; those on the real line half of the time from the data."""
-    shape, base = domain.shape, domain
-    while isinstance(base, Fixed | Tied):
-        base = base.base
+    shape, base = domain.shape, without_constraints(domain)
     if isinstance(base, Real | Ordered | Positive) and rng.random() < 0.5:
         like = columns.sizes_like if isinstance(base, Positive) else columns.entries_like
         value = like(shape, rng)

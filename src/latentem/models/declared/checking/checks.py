@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.special import logsumexp
 
 from ...._typing import FloatArray
 from ....data import Batch
@@ -15,10 +14,11 @@ from ....errors import DataError, ParameterError
 from ..compiled import Compiled
 from ..e_steps import Points
 from ..parameters import DeclaredParameters
+from .distributions import check_distributions, check_even_transitions, check_transitions, leave_out_unasked
 from .gradients import check_gradients
-from .indices import Extremes, check_lookups, is_first, levels, looks_up_data, rows_for
-from .mistakes import explained
-from .tracing import Density, inputs_at, trace
+from .indices import Extremes, check_lookups, index_kinds, is_first, levels
+from .mistakes import densities_of
+from .tracing import Density
 from .wording import (
     arguments,
     called,
@@ -35,12 +35,8 @@ from .wording import (
 if TYPE_CHECKING:
     from ..model import DeclaredModel
 
-# Sums of probabilities may differ from one by this.
-NORMALIZED = 1e-6
 # How far from the start θ is moved to see whether probabilities still add to one.
 MOVED = 0.3
-# Rows whose own densities of z are added up.
-MOST_ROWS = 8
 
 
 def check_declaration(model: DeclaredModel, params: DeclaredParameters, batch: Batch) -> None:
@@ -64,13 +60,13 @@ def check_declaration(model: DeclaredModel, params: DeclaredParameters, batch: B
     """
     functions = model._functions(batch)
     check_functions(model, batch)
-    check_lookups(functions, _densities(functions), params, batch)
+    check_lookups(functions, densities_of(functions), params, batch)
     check_values(model, params, batch)
-    _check_distributions(functions, params, batch)
+    check_distributions(functions, params, batch)
     # Probabilities that add to one at the start alone are those of a start that is even.
     moved = params.unflatten(params.flatten() + MOVED * np.random.default_rng(0).normal(size=params.n_free))
-    _check_distributions(functions, moved, batch, "away from the start")
-    _check_even_transitions(model, functions, moved, batch)
+    check_distributions(functions, moved, batch, "away from the start")
+    check_even_transitions(model, functions, moved, batch)
     check_gradients(model, params, batch)
 
 
@@ -87,17 +83,22 @@ def check_indices(model: DeclaredModel, params: DeclaredParameters, batches: Ite
     extremes = Extremes()
     for batch in batches:
         functions = model._functions(batch)
-        densities = _densities(functions)
-        if looks_up_data(densities) and len(rows := extremes.new(batch)):
-            check_lookups(functions, densities, params, batch, rows)
+        if looks_up_data(functions) and len(rows := extremes.new(batch)):
+            check_lookups(functions, densities_of(functions), params, batch, rows)
         yield batch
+
+
+@lru_cache(64)
+def looks_up_data(functions: Compiled) -> bool:
+    """Whether any density takes entries of arrays by numbers in the data: else no row need be looked at for them."""
+    return any("x" in index_kinds(density) for density in densities_of(functions) if density.role != "log_prior")
 
 
 def check_functions(model: DeclaredModel, batch: Batch) -> None:
     """The part of `check_declaration` that needs no θ."""
     functions = model._functions(batch)
     _check_groups(functions, batch)
-    densities = _densities(functions)
+    densities = densities_of(functions)
     for density in densities:
         _check_result(functions, density)
     _check_uses(functions, densities)
@@ -128,20 +129,6 @@ def describe_impossible(
 
 
 # -- the code of the densities -----------------------------------------------------------------
-
-
-@lru_cache(64)
-def _densities(functions: Compiled) -> tuple[Density, ...]:
-    """The user's densities, the prior among them, as operations."""
-    declaration = functions.declaration
-    roles = [*declaration.densities, *([] if declaration.log_prior is None else ["log_prior"])]
-    found = []
-    for role in roles:
-        try:
-            found.append(trace(functions, role))
-        except Exception as error:
-            raise explained(functions, role, error) from error
-    return tuple(found)
 
 
 def _check_groups(functions: Compiled, batch: Batch) -> None:
@@ -222,7 +209,7 @@ def check_values(model: DeclaredModel, params: DeclaredParameters, batch: Batch)
     x, k = model.rows(batch), functions.space.n_states
     for u in levels(functions):
         values = functions.values(params.values, x, np.broadcast_to(u, (len(x), len(u))))
-        _ignore(values, functions, batch)
+        leave_out_unasked(values, functions, batch)
         wrong = np.isnan(values) | np.isposinf(values)
         if wrong.any():
             row = int(np.argmax(wrong.any(axis=0)))
@@ -235,15 +222,7 @@ def check_values(model: DeclaredModel, params: DeclaredParameters, batch: Batch)
                 f"for every z, at {theta_in_words(params)}.  {remedy(batch, row, False)}"
             )
         if functions.declaration.is_chain:
-            _check_transitions(functions, batch, values[k:].reshape(k, k, -1))
-
-
-def _ignore(values: FloatArray, functions: Compiled, batch: Batch) -> None:
-    """Zeros where no density is asked for: in rows of weight 0, and in transitions to first rows."""
-    if batch.weights is not None:
-        values[:, batch.weights == 0] = 0.0
-    if functions.declaration.is_chain and functions.declaration.sees_row("log_transition"):
-        values[functions.space.n_states :, is_first(batch)] = -np.log(functions.space.n_states)
+            check_transitions(functions, batch, values[k:].reshape(k, k, -1))
 
 
 def _not_a_number(
@@ -268,67 +247,4 @@ def _not_a_number(
     return DataError(
         f"{name}{also} is {values[label, row]} in {row_in_words(functions, batch, row)} at {state} and "
         f"{theta_in_words(params)}.  {remedy(batch, row, True)}"
-    )
-
-
-# -- distributions of z ------------------------------------------------------------------------
-
-
-def _check_transitions(
-    functions: Compiled, batch: Batch, table: FloatArray, when: str = "at the start"
-) -> None:
-    """Rows of transition matrices (previous, z, rows) must add to one."""
-    counts = np.ones(len(batch), bool) if batch.weights is None else batch.weights > 0
-    totals = logsumexp(table, axis=1)
-    wrong = (np.abs(np.expm1(totals)) > NORMALIZED) & counts
-    if wrong.any():
-        row = int(np.argmax(wrong.any(axis=0)))
-        j = int(np.argmax(wrong[:, row]))
-        place = f" in row {batch.row_of_unit(row, False)}" if functions.declaration.sees_row("log_transition") else ""
-        raise ParameterError(
-            _no_distribution(functions, "log_transition", totals[j, row], f"previous = {j}{place}", when)
-        )
-
-
-def _check_even_transitions(
-    model: DeclaredModel, functions: Compiled, params: DeclaredParameters, batch: Batch
-) -> None:
-    """Rows of transition matrices at another θ."""
-    if not functions.declaration.is_chain:
-        return
-    k, x = functions.space.n_states, model.rows(batch)
-    with np.errstate(all="ignore"):
-        values = functions.values(params.values, x, np.empty((len(x), 0)))
-    _ignore(values, functions, batch)
-    if np.isfinite(values[k:]).any() and not np.isnan(values[k:]).any():
-        _check_transitions(functions, batch, values[k:].reshape(k, k, -1), "away from the start")
-
-
-def _check_distributions(
-    functions: Compiled, params: DeclaredParameters, batch: Batch, when: str = "at the start"
-) -> None:
-    """log_latent and log_initial must be log probabilities that add to one over the states of z."""
-    for density in _densities(functions):
-        if density.role not in ("log_latent", "log_initial") or functions.space.dimension:
-            continue
-        sees = functions.declaration.sees_row(density.role)
-        rows = rows_for(functions, density.role, batch)[: MOST_ROWS if sees else 1]
-        k = functions.space.n_states
-        row, state = (part.ravel() for part in np.meshgrid(rows, np.arange(k), indexing="ij"))
-        inputs = inputs_at(
-            functions, density.keys, batch.values[row], state, state, np.zeros((len(row), 0)), params.values
-        )
-        totals = logsumexp(density.values(inputs).reshape(-1, k), axis=1)
-        wrong = np.flatnonzero(~(np.abs(np.expm1(totals)) <= NORMALIZED))
-        if len(wrong):
-            place = f"row {batch.row_of_unit(int(rows[wrong[0]]), False)}" if sees else ""
-            raise ParameterError(_no_distribution(functions, density.role, totals[wrong[0]], place, when))
-
-
-def _no_distribution(functions: Compiled, role: str, total: float, place: str, when: str) -> str:
-    at = f" at {place}" if place else ""
-    return (
-        f"{named(functions, role)} must be the log of probabilities that add to one over z, but {when} they add "
-        f"to {np.exp(total):.6g}{at}: take them from an em.Simplex, e.g. jnp.log(theta.weights[z]), or from "
-        "jax.nn.log_softmax(scores)[z]"
     )

@@ -47,11 +47,6 @@ def check_lookups(
             raise _out_of_range(functions, density, lookup, batch, int(rows[wrong[0]]), int(states[wrong[0]]))
 
 
-def looks_up_data(densities: Iterable[Density]) -> bool:
-    """Whether any density takes entries of arrays by numbers in the data."""
-    return any("x" in _kinds(density) for density in densities if density.role != "log_prior")
-
-
 class Extremes:
     """The least and the largest entry of each column, batch by batch."""
 
@@ -71,7 +66,7 @@ class Extremes:
         return numbers[np.unique(np.concatenate(ends))]
 
 
-def _kinds(density: Density) -> set[str]:
+def index_kinds(density: Density) -> set[str]:
     """Of which kinds the inputs are that a density's indices depend on."""
     reached = density.reached()
     return {
@@ -89,7 +84,7 @@ def _points(
     """(rows, states, previous states) at which a density's indices are looked at."""
     k = functions.space.n_states
     labels = k * k if density.role == "log_transition" else k
-    kinds = _kinds(density)
+    kinds = index_kinds(density)
     rows = rows_for(functions, density.role, batch)
     rows = rows if among is None else rows[np.isin(rows, among)]
     rows = rows[: max(1, MOST_POINTS // labels)] if "x" in kinds else rows[:1]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import jax
 
 from ....errors import DataError, LatentemError, ParameterError
 from ..compiled import Compiled
+from .tracing import Density, trace
 from .wording import arguments, described_row, function_of, named
 
 # The order matters: the first that fits tells the most.
@@ -51,6 +53,20 @@ SENTENCES: tuple[tuple[type[Exception], str], ...] = (
         ),
     ),
 )
+
+
+@lru_cache(64)
+def densities_of(functions: Compiled) -> tuple[Density, ...]:
+    """The user's densities, the prior among them, as operations."""
+    declaration = functions.declaration
+    roles = [*declaration.densities, *([] if declaration.log_prior is None else ["log_prior"])]
+    found = []
+    for role in roles:
+        try:
+            found.append(trace(functions, role))
+        except Exception as error:
+            raise explained(functions, role, error) from error
+    return tuple(found)
 
 
 def explained(functions: Compiled, role: str, error: Exception) -> LatentemError:

@@ -217,7 +217,7 @@ def keys_of(functions: Compiled, role: str) -> tuple[Key, ...]:
     if "previous" in ROLES[role]:
         keys.append(("previous", 0))
     keys += [("z", i) for i in range(functions.space.n_discrete)]
-    keys += [("u", start) for start, _ in _coordinates(functions)]
+    keys += [("u", part.start) for part in functions.space.slices]
     return (*keys, *thetas)
 
 
@@ -235,18 +235,12 @@ def inputs_at(
     table, start = functions.space.states, 0
     parts: dict[Key, Any] = {("previous", 0): previous}
     parts.update({("z", i): table[states, i] for i in range(functions.space.n_discrete)})
-    parts.update({("u", at): u[..., at : at + size] for at, size in _coordinates(functions)})
+    parts.update({("u", part.start): u[..., part] for part in functions.space.slices})
     parts.update({("theta", name): value for name, value in zip(functions.names, thetas, strict=True)})
     for piece in functions.layout.pieces:
         parts["x", piece.name] = x[..., start : start + piece.size]
         start += piece.size
     return [np.asarray(parts[key]) for key in keys]
-
-
-def _coordinates(functions: Compiled) -> list[tuple[int, int]]:
-    """Where the continuous parts begin among the coordinates, and how many each has."""
-    sizes = [int(np.prod(getattr(part, "shape", ()), dtype=int)) for part in functions.space.continuous]
-    return list(zip(np.cumsum([0, *sizes[:-1]]).tolist(), sizes, strict=True)) if sizes else []
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ...._typing import Array, FloatArray
 from ....data import Batch
 from ..compiled import Compiled
 from ..parameters import DeclaredParameters
+from ..space import is_continuous
 from .tracing import Key
 
 # Columns of a row that messages show.
@@ -61,28 +63,15 @@ def called(functions: Compiled, key: Key) -> str:
     if kind == "x":
         access = f".{which}" if functions.layout.record is not None else f"[{which!r}]"
         return "x" if which is None else f"x{access}"
-    return _part(functions, _number_of_part(functions, key))
+    return _part(functions, parts_of_z(functions).index(key))
 
 
 def parts_of_z(functions: Compiled) -> list[Key]:
     """The inputs that z is made of, in the user's order."""
-    keys: list[Key] = []
-    discrete, start = 0, 0
-    for _, part in functions.space.parts:
-        if any(part is one for one in functions.space.continuous):
-            keys.append(("u", start))
-            size = 1
-            for length in getattr(part, "shape", ()):
-                size *= length
-            start += size
-        else:
-            keys.append(("z", discrete))
-            discrete += 1
-    return keys
-
-
-def _number_of_part(functions: Compiled, key: Key) -> int:
-    return parts_of_z(functions).index(key)
+    states, slices = count(), iter(functions.space.slices)
+    return [
+        ("u", next(slices).start) if is_continuous(part) else ("z", next(states)) for _, part in functions.space.parts
+    ]
 
 
 def _part(functions: Compiled, number: int) -> str:

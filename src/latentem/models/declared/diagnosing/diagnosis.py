@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable
 
 import numpy as np
 
@@ -13,7 +11,6 @@ from ....data import Batch
 from ....domains import Domain, Interval, Positive, Simplex
 from ....errors import LatentemError
 from ....statistics import Expectation
-from ..m_steps.sufficient import Basis
 from ..model import DeclaredModel
 from ..parameters import DeclaredParameters, coordinate_kinds, without_constraints
 from .place import Place, Whole
@@ -68,112 +65,70 @@ def diagnose(
     remaining : float
         The gain that is estimated to remain for EM: a slope that promises no more than ten times that is not told.
     """
-    there = _End(model, params, expectation, pool, start_params)
+    place = Place(model, params, expectation, pool, start_params, whole)
     try:
         with np.errstate(all="ignore"):
-            if unbounded := _unbounded(there):
+            if unbounded := _unbounded(place):
                 return unbounded
-            place = Place(model, params, expectation, pool, start_params, whole)
             null = null_directions(place)
             rising = slopes(place, null, remaining) if converged else []
-            return _boundary(there) + same_states(model, params, pool) + rising + flat_directions(place, null)
+            return _boundary(place) + same_states(model, params, pool) + rising + flat_directions(place, null)
     except LatentemError:
         # A pool that is impossible here tells nothing.
-        return _boundary(there)
-
-
-@dataclass(frozen=True)
-class _End:
-    """Where a fit has ended, with the objective on the pool about it."""
-
-    model: DeclaredModel
-    params: DeclaredParameters
-    expectation: Expectation
-    pool: Batch
-    start: DeclaredParameters
-
-    @cached_property
-    def vector(self) -> FloatArray:
-        return self.params.flatten()
-
-    @cached_property
-    def names(self) -> list[str]:
-        return self.params.coordinate_names()
-
-    @property
-    def weight(self) -> float:
-        """The least weight of a row."""
-        weights = self.pool.weights
-        return 1.0 if weights is None else float(np.min(weights, where=weights > 0, initial=np.inf))
-
-    def objective(self, vector: FloatArray) -> float:
-        """Log-likelihood of the pool plus log prior; NaN where there is none."""
-        try:
-            moved = self.params.unflatten(vector)
-            return self.model.e_step(moved, self.pool).log_likelihood + self.model.log_prior(moved)
-        except (LatentemError, ArithmeticError):
-            return np.nan
-
-    def expected(self, vector: FloatArray) -> float:
-        """Q over all the data, a lower bound of the log-likelihood, plus log prior; NaN where it is not known."""
-        moved, statistics = self.params.unflatten(vector), self.expectation.statistics
-        if not (isinstance(self.model.basis, Basis) and self.model._holds(statistics, self.params)):
-            return np.nan
-        return self.model.q_function(moved, statistics) + self.model.log_prior(moved)
+        return _boundary(place)
 
 
 # -- unbounded ---------------------------------------------------------------------------------
 
 
-def _unbounded(end: _End) -> Told:
-    reference = end.start.flatten()
-    sizes = [float(np.nanstd(column)) for column in end.pool.values.T if np.isfinite(column).any()]
+def _unbounded(place: Place) -> Told:
+    reference = place.start.flatten()
+    sizes = [float(np.nanstd(column)) for column in place.pool.values.T if np.isfinite(column).any()]
     data = float(np.log(min((size for size in sizes if size > 0), default=1.0)))
     found: dict[str, list[int]] = {}
-    for j, (name, kind) in enumerate(coordinate_kinds(end.params.domains)):
+    for j, (name, kind) in enumerate(coordinate_kinds(place.params.domains)):
         if kind == "correlation":
-            gone = abs(end.vector[j]) > FAR / 2
-            grows = gone and _grows(end, j, float(np.sign(end.vector[j])))
+            gone = abs(place.vector[j]) > FAR / 2
+            grows = gone and _grows(place, j, float(np.sign(place.vector[j])))
         elif kind == "log":
-            depth = max(reference[j], data) - end.vector[j]
-            grows = depth > FAR and (_grows(end, j, -1.0) or (depth > HOPELESS and _grew(end, j)))
+            depth = max(reference[j], data) - place.vector[j]
+            grows = depth > FAR and (_grows(place, j, -1.0) or (depth > HOPELESS and _grew(place, j)))
         else:
             continue
         if grows:
             found.setdefault(name, []).append(j)
-    return [(None, "unbounded", _without_bound(end, name, which)) for name, which in found.items()]
+    return [(None, "unbounded", _without_bound(place, name, which)) for name, which in found.items()]
 
 
-def _grows(end: _End, j: int, sign: float) -> bool:
+def _grows(place: Place, j: int, sign: float) -> bool:
     """Whether the likelihood still rises, and no slower, as a coordinate goes on."""
-    return any(_is_line(*_changes(end, function, j, sign), end.weight) for function in (end.objective, end.expected))
+    functions = (place.pool_change, place.expected_change)
+    return any(_is_line(*_changes(place, function, j, sign), place.least_weight) for function in functions)
 
 
-def _grew(end: _End, j: int) -> bool:
+def _grew(place: Place, j: int) -> bool:
     """Whether the likelihood rose on the way here with each factor, up to where rounding keeps it from rising more."""
-    first, second = _changes(end, end.objective, j, 1.0)
-    return _is_line(-first, -second, end.weight) and second > 2.5 * first
+    first, second = _changes(place, place.pool_change, j, 1.0)
+    return _is_line(-first, -second, place.least_weight) and second > 2.5 * first
 
 
-def _changes(end: _End, function: Any, j: int, sign: float) -> tuple[float, float]:
+def _changes(place: Place, change: Callable[[FloatArray], float], j: int, sign: float) -> tuple[float, float]:
     """By how much a function changes with one step, and with two."""
-    values = []
-    for steps in range(3):
-        moved = end.vector.copy()
-        moved[j] += sign * SHRUNK * steps
-        values.append(function(moved))
-    return values[1] - values[0], values[2] - values[0]
+    step = np.zeros(len(place.vector))
+    step[j] = sign * SHRUNK
+    return change(step), change(2 * step)
 
 
 def _is_line(first: float, second: float, weight: float) -> bool:
     return bool(first > RISE * SHRUNK * weight and second > 1.8 * first)
 
 
-def _without_bound(end: _End, name: str, which: list[int]) -> str:
-    entries = ", ".join(end.names[j].removeprefix("log ") for j in which[:MOST_TOLD])
-    base = without_constraints(dict(end.params.domains)[name])
+def _without_bound(place: Place, name: str, which: list[int]) -> str:
+    names = place.params.coordinate_names()
+    entries = ", ".join(names[j].removeprefix("log ") for j in which[:MOST_TOLD])
+    base = without_constraints(dict(place.params.domains)[name])
     if isinstance(base, Positive | Interval):
-        value = np.exp(end.vector[which[0]])
+        value = np.exp(place.vector[which[0]])
         what = f"{entries} goes to zero (it is {value:.3g} here)"
         bound = f", or a lower bound in place of {type(base).__name__}, such as em.Interval(1e-3, float('inf'))"
     else:
@@ -188,12 +143,13 @@ def _without_bound(end: _End, name: str, which: list[int]) -> str:
 # -- ends of domains ---------------------------------------------------------------------------
 
 
-def _boundary(end: _End) -> Told:
+def _boundary(place: Place) -> Told:
     """Entries that the fit, not the start, has led to the ends of their domains."""
     found: list[str] = []
-    for name, domain in end.params.domains:
+    for name, domain in place.params.domains:
         base = without_constraints(domain)
-        reached = _at_end(base, end.params[name], end.start[name]) & ~_at_end(base, end.start[name], end.start[name])
+        here, start = place.params[name], place.start[name]
+        reached = _at_end(base, here, start) & ~_at_end(base, start, start)
         found += [f"{name}[{','.join(map(str, index))}]" if index else name for index in np.argwhere(reached).tolist()]
     if not found:
         return []

@@ -12,8 +12,9 @@ from functools import cached_property
 
 import numpy as np
 
-from ...._typing import FloatArray
+from ...._typing import Array, FloatArray
 from ....data import Batch
+from ....errors import LatentemError
 from ....model import SMALLEST_TERMS
 from ....statistics import Expectation
 from ..e_steps import Points
@@ -71,6 +72,12 @@ class Place:
     def unit_weights(self) -> FloatArray:
         return self.pool.unit_weights(self.model.per_group)
 
+    @property
+    def least_weight(self) -> float:
+        """Of a row of the pool that counts."""
+        weights = self.pool.weights
+        return 1.0 if weights is None else float(np.min(weights, where=weights > 0, initial=np.inf))
+
     @cached_property
     def complete(self) -> bool:
         """Whether the pool is all the data."""
@@ -99,13 +106,22 @@ class Place:
     @cached_property
     def statistics(self) -> DeclaredStatistics:
         """Of the pool."""
-        statistics: DeclaredStatistics = self.model.e_step(self.params, self.pool).statistics
-        return statistics
+        functions, x = self.model._functions(self.pool), self.model.rows(self.pool)
+        weights = self.points.weighted(self.pool)
+        return self.model._statistics(functions, x, self.points, weights, self.unit_weights, self.params)
 
     @cached_property
     def on_pivots(self) -> bool:
-        """Whether sufficient statistics serve here."""
-        return isinstance(self.model.basis, Basis) and self.model._holds(self.statistics, self.params)
+        """Whether sufficient statistics serve for the pool."""
+        return self._serve(self.statistics)
+
+    @cached_property
+    def all_on_pivots(self) -> bool:
+        """Whether they serve for all the data."""
+        return self._serve(self.expectation.statistics)
+
+    def _serve(self, statistics: DeclaredStatistics) -> bool:
+        return isinstance(self.model.basis, Basis) and self.model._holds(statistics, self.params)
 
     # -- scores --------------------------------------------------------------------------------
 
@@ -164,15 +180,21 @@ class Place:
         """Σ weights · ∇ log p(xₙ; θ)."""
         lengths = self.pool.group_lengths if self.model.per_group else 1
         rows = np.repeat(weights, lengths)
-        shares = self.points.weights * rows[self.points.rows]
         functions, x = self.model._functions(self.pool), self.model.rows(self.pool)
         if not self.little_work:
+            shares = self.points.weights * rows[self.points.rows]
             statistics = self.model._statistics(functions, x, self.points, shares, weights)
             prior = self.prior_score()
             return self.model.objective_score(statistics, self.params) - (prior[0] if prior else 0.0)
-        labels, at = np.nonzero(self.points.weights > 0)
+        labels, at = self._pairs
         own = self.points.rows[at]
-        return functions.derivatives(self.vector, x[own], self.points.u[at], labels, shares[labels, at])[1]
+        shares = self.points.weights[labels, at] * rows[own]
+        return functions.derivatives(self.vector, x[own], self.points.u[at], labels, shares)[1]
+
+    @cached_property
+    def _pairs(self) -> tuple[Array, ...]:
+        """Labels and points that go together with a weight."""
+        return np.nonzero(self.points.weights > 0)
 
     def prior_score(self) -> list[FloatArray]:
         if self.model.declaration.log_prior is None:
@@ -194,7 +216,7 @@ class Place:
     def _derivatives(self, statistics: DeclaredStatistics) -> tuple[FloatArray, FloatArray] | None:
         if statistics.local is not None:
             return self.model._complete(self.vector, statistics.local)[1:]
-        if isinstance(self.model.basis, Basis) and self.model._holds(statistics, self.params):
+        if self._serve(statistics):
             return self.model._q_on_pivots(statistics, self.vector)[1:]
         return None
 
@@ -208,6 +230,23 @@ class Place:
         there = self.params.unflatten(vector)
         here, moved = self.points.log_likelihood, self.model.infer(there, self.pool).log_likelihood
         return np.append(moved - here, self.model.log_prior(there) - self.model.log_prior(self.params))
+
+    def pool_change(self, step: FloatArray) -> float:
+        """By how much the objective of the pool changes with a step; NaN where it is not known."""
+        try:
+            return self.total(self.change(self.vector + step))
+        except (LatentemError, ArithmeticError):
+            return np.nan
+
+    def expected_change(self, step: FloatArray) -> float:
+        """The same of Q over all the data, a lower bound of their log-likelihood; NaN where it is not known."""
+        if not self.all_on_pivots:
+            return np.nan
+        moved, statistics = self.params.unflatten(self.vector + step), self.expectation.statistics
+        here, there = (
+            self.model.q_function(params, statistics) + self.model.log_prior(params) for params in (self.params, moved)
+        )
+        return float(there - here)
 
     def total(self, change: FloatArray) -> float:
         """Changes of the units and of the prior, added up."""

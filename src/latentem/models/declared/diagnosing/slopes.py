@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 
 from ...._typing import Array, FloatArray
-from ....domains import Fixed, LowerTriangular, Real, Tied
+from ....domains import LowerTriangular, Real
 from ....errors import LatentemError
-from ..parameters import DeclaredParameters
+from ..parameters import DeclaredParameters, without_constraints
 from .place import UNMOVED, Place
 from .ridges import LONG, MOST_TOLD, SHORT, along
 
@@ -119,12 +119,12 @@ def _solve(information: FloatArray, score: FloatArray) -> FloatArray:
 
 def _rise(place: Place, step: FloatArray) -> float:
     """By how much the objective of all the data changes; NaN where it is not known."""
+    if place.complete:
+        return place.pool_change(step)
+    if place.whole is None:
+        return np.nan
     moved = place.vector + step
     try:
-        if place.complete:
-            return place.total(place.change(moved))
-        if place.whole is None:
-            return np.nan
         there, params = place.whole(moved), place.params.unflatten(moved)
     except (LatentemError, ArithmeticError):
         return np.nan
@@ -143,7 +143,7 @@ def _steps(place: Place, null: list[FloatArray]) -> list[FloatArray]:
     for v in null:
         if abs(v @ hessian @ v) > NO_CURVATURE * float(size @ np.abs(v)) ** 2 or place.moved(v) <= UNMOVED:
             continue
-        changes = [abs(_pool_change(place, t * v)) for t in (SHORT, -SHORT, LONG, -LONG)]
+        changes = [abs(place.pool_change(t * v)) for t in (SHORT, -SHORT, LONG, -LONG)]
         if any(change > CHANGED + CLEAR * place.noise for change in changes):
             found.append(v)
     return found
@@ -183,23 +183,13 @@ def _ratios(params: DeclaredParameters) -> Array:
     domain to the other, as of a probability that is almost 0, and tell nothing of the slope."""
     straight = []
     for _, domain in params.domains:
-        base = domain
-        while isinstance(base, Fixed | Tied):
-            base = base.base
-        straight += [isinstance(base, Real | LowerTriangular)] * domain.n_free(domain.shape)
+        is_straight = isinstance(without_constraints(domain), Real | LowerTriangular)
+        straight += [is_straight] * domain.n_free(domain.shape)
     return ~np.array(straight, bool)
 
 
 def _off(place: Place, score: FloatArray, v: FloatArray, step: float) -> tuple[float, bool]:
     """By how much a symmetric difference is off the score along v, and whether that is beyond noise."""
-    change = _pool_change(place, step * v) - _pool_change(place, -step * v)
+    change = place.pool_change(step * v) - place.pool_change(-step * v)
     off = abs(change - 2 * step * float(score @ v))
     return off / (2 * step), bool(off > CLEAR * place.noise)
-
-
-def _pool_change(place: Place, step: FloatArray) -> float:
-    """By how much the objective of the pool changes; NaN where it is not known."""
-    try:
-        return place.total(place.change(place.vector + step))
-    except (LatentemError, ArithmeticError):
-        return np.nan

@@ -11,6 +11,7 @@ from ...._typing import Array, FloatArray
 from ....data import Batch
 from ....kernels.normalize import normalize_states
 from ..compiled import Compiled, Values
+from ..parameters import DeclaredParameters
 from .enumeration import impose
 from .points import EStep, Points, known_states
 from .units import Nodes, Units, joined, refuse_improper
@@ -96,11 +97,8 @@ def is_quadratic(functions: Compiled, theta: Values, x: FloatArray) -> bool:
 def _moved(functions: Compiled, theta: Values, by: float, rng: np.random.Generator) -> Values:
     if by == 0.0:
         return theta
-    moved = []
-    for (_, domain), value in zip(functions.declaration.domains, theta, strict=True):
-        vector = domain.flatten(value)
-        moved.append(domain.unflatten(vector + by * rng.normal(size=vector.shape), domain.shape))
-    return tuple(moved)
+    params = DeclaredParameters(functions.declaration.domains, theta)
+    return params.unflatten(params.flatten() + by * rng.normal(size=params.n_free)).values
 
 
 def _is_quadratic_at(functions: Compiled, theta: Values, x: FloatArray, rng: np.random.Generator) -> bool:

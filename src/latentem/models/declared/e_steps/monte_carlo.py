@@ -194,24 +194,13 @@ class MonteCarlo(EStep):
         ends = np.asarray(batch.group_offsets[1:]) if per_group else np.arange(1, len(x) + 1)
         points = ends * rounded_draws(self.draws) * functions.space.n_states
         units = int(np.clip(np.searchsorted(points, REPEATED_POINTS), min(20, len(ends)), len(ends)))
-        stop = int(ends[units - 1])
-        part = replace(
-            batch,
-            values=batch.values[:stop],
-            memo={},
-            offsets=None if batch.offsets is None else batch.offsets[: units + 1],
-            **{name: _first(getattr(batch, name), stop) for name in ("weights", "labels", "covariates", "rows")},
-        )
-        return x[:stop], part
+        part = batch.groups_between(0, units) if per_group else batch.rows_between(0, units)
+        return x[: len(part)], part
 
 
 def theta_vector(functions: Compiled, theta: Values) -> FloatArray:
     """θ on the unconstrained scale."""
     return DeclaredParameters(functions.declaration.domains, theta).flatten()
-
-
-def _first(column: Any, stop: int) -> Any:
-    return None if column is None else column[:stop]
 
 
 def _imposed(log_ratio: FloatArray, known: Any) -> FloatArray:

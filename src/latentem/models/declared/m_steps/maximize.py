@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from ...._typing import Array, FloatArray
 from ....kernels.newton import maximize_twice_differentiable, remembering
-
-Derivatives = Callable[[FloatArray], tuple[float, FloatArray, FloatArray]]
+from ....kernels.slopes import Derivatives
 
 MOST_STEPS = 50
 # Newton steps over the data in one M-step; one that promises less than this share of the first one's gain is not worth

@@ -13,9 +13,7 @@ from ...._typing import FloatArray
 from ....data import Batch, Source
 from ....domains import Domain, Fixed, Tied
 from ....execution import Serial
-from ....layout import Layout
 from ...starts import draw_pool
-from ..compiled import Compiled, compiled
 from ..m_steps.maximize import MOST_STEPS_OVER_DATA, blocks
 from ..m_steps.sufficient import Basis, NoBasis
 from ..model import DeclaredModel
@@ -212,27 +210,20 @@ def _blocks(
 
 def _hessians_on_pivots(model: DeclaredModel, basis: Basis) -> Iterator[FloatArray]:
     """Of sums over the pivots with positive weights, at a few of the probes: zero only where Q's always is."""
-    functions = compiled(model.declaration, model.layout or Layout.vector(1))
-    labels, pivots = np.nonzero(basis.patterns[basis.pattern_of].T)
-    weights = np.random.default_rng(0).uniform(0.5, 1.5, len(labels))
+    pairs = basis.pairs()
+    weights = np.random.default_rng(0).uniform(0.5, 1.5, len(pairs[2]))
     for probe in sorted({0, basis.rank // 2, basis.rank - 1}):
         values = tuple(array[probe] for array in basis.thetas)
         vector = DeclaredParameters(model.declaration.domains, values).flatten()
-        yield functions.derivatives(vector, basis.x[pivots], basis.u[pivots], labels, weights)[2] + _prior(
-            model, functions, vector
-        )
+        yield model._with_prior(vector, model._any_functions().derivatives(vector, *pairs, weights))[2]
 
 
 def _hessians_over_pool(model: DeclaredModel, params: DeclaredParameters, pool: Batch) -> Iterator[FloatArray]:
     """Of Q given θ, taken beside θ: at a maximum entries may happen to be zero."""
-    functions, rng = compiled(model.declaration, model.layout or Layout.vector(1)), np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for step in STEPS:
         vector = params.flatten() + step * rng.normal(size=params.n_free)
-        yield model._q_share(params, vector, pool).curvature + _prior(model, functions, vector)
-
-
-def _prior(model: DeclaredModel, functions: Compiled, vector: FloatArray) -> FloatArray:
-    return np.zeros((len(vector),) * 2) if model.declaration.log_prior is None else functions.prior(vector)[2]
+        yield model._complete(vector, model._q_share(params, vector, pool))[2]
 
 
 # -- text --------------------------------------------------------------------------------------

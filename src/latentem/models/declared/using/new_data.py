@@ -14,7 +14,7 @@ from ....errors import DataError, ParameterError
 from ....grouping import has_names
 from ....io.tables import Table, read_table
 from ....layout import Layout, Piece, is_named_tuple
-from ....sources import Grouping, as_source
+from ....sources import as_source
 from ...starts import draw_pool
 from ..checking.checks import check_functions
 from ..compiled import compiled
@@ -55,8 +55,7 @@ class NewData:
         given = read_table(x, categories="text", levels=levels) if has_names(x) else x
         if isinstance(given, Table) and model.layout is not None:
             _check_text(set(given.levels) - set(levels) - {named})
-        grouping = Grouping(declaration.group, declaration.is_chain)
-        source = as_source(given, groups=groups, lengths=lengths, grouping=grouping)
+        source = as_source(given, groups=groups, lengths=lengths, grouping=declaration.grouping)
         if named is None or isinstance(x, Source):
             return cls(given, source, None if groups is None or isinstance(groups, str) else np.asarray(groups))
         return cls(given, source, _column(given, named))

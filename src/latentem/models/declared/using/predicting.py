@@ -10,11 +10,11 @@ import numpy as np
 
 from ...._typing import Array, FloatArray
 from ....data import Batch
-from ....latents import Continuous, Normal
+from ....latents import Normal
 from ..checking.checks import check_indices
 from ..e_steps import Points
 from ..model import DeclaredModel
-from ..space import Space
+from ..space import Space, is_continuous
 from .new_data import NewData, batches, checked_parameters, ready
 
 
@@ -155,7 +155,7 @@ def _total(unit: Array, values: FloatArray, n: int) -> FloatArray:
 
 
 def _states(space: Space) -> tuple[Any, ...]:
-    names = [name for name, part in space.parts if not isinstance(part, Normal | Continuous)]
+    names = [name for name, part in space.parts if not is_continuous(part)]
     rows = [tuple(map(int, state)) for state in space.states]
     if space.kind == "single":
         return tuple(row[0] for row in rows)
@@ -164,7 +164,7 @@ def _states(space: Space) -> tuple[Any, ...]:
 
 def _coordinates(space: Space) -> Iterator[str]:
     for place, (name, part) in enumerate(space.parts):
-        if isinstance(part, Normal | Continuous):
+        if is_continuous(part):
             stem = {"single": "z", "record": str(name)}.get(space.kind, f"z[{place}]")
             shape = part.shape if isinstance(part, Normal) else ()
             yield from (stem + "".join(f"[{i}]" for i in index) for index in np.ndindex(*shape))
