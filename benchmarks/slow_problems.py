@@ -39,7 +39,7 @@ class Problem:
     options: dict[str, Any] = field(default_factory=dict)
 
     def fit(self, **options: Any) -> em.EMResult:
-        return em.fit(self.model, self.data, executor="serial", **{"random_state": 0, **self.options, **options})
+        return em.fit(self.model, self.data, **{"random_state": 0, **self.options, **options})
 
 
 def mixture(family: Any, k: int, data: Any, **options: Any) -> Problem:
@@ -100,8 +100,9 @@ def linkage() -> Problem:
     return Problem(animals, [0, 1, 2, 3], {"sample_weight": [125, 18, 20, 34], "parameters": {"t": 0.5}})
 
 
-def articles(family: Any, k: int = 1) -> Problem:
-    return mixture(family, k, em.datasets.load_biochemists().column("articles")[:, None].astype(float), random_state=2)
+def articles(family: Any, k: int, **options: Any) -> Problem:
+    counts = em.datasets.load_biochemists().column("articles")[:, None].astype(float)
+    return mixture(family, k, counts, **{"random_state": 2, **options})
 
 
 # -- the suite -------------------------------------------------------------------------------------
@@ -169,18 +170,29 @@ def missing_entries() -> Problem:
     return mixture(g.FullGaussian(), 1, x, init="random")
 
 
+def nile() -> np.ndarray:
+    return em.datasets.load_nile().column("flow").astype(float)
+
+
+def series(estimator: Any, x: np.ndarray) -> Problem:
+    """From where the estimator would start."""
+    begun = estimator.fit(x).result_
+    return Problem(begun.model, x[:, None], {"parameters": begun.parameters, "lengths": [len(x)]})
+
+
 def local_level() -> Problem:
     """Nile at Aswan (Durbin and Koopman 2012): a random walk seen with noise."""
-    series = em.datasets.load_nile().column("flow")
-    model = em.LinearGaussianStateSpace.local_level(max_iter=0, acceleration=None).fit(series)
-    return Problem(model.result_.model, series[:, None], {"parameters": model.result_.parameters, "lengths": [100]})
+    return series(em.LinearGaussianStateSpace.local_level(max_iter=0, acceleration=None), nile())
+
+
+def local_linear_trend() -> Problem:
+    return series(em.LinearGaussianStateSpace.local_linear_trend(max_iter=0, acceleration=None), nile())
 
 
 def autoregression_and_noise() -> Problem:
     """Shumway and Stoffer (2017, Example 6.8)."""
-    series = table("ss_ar1_plus_noise_shumway_stoffer", "y")[:, 0]
-    model = em.LinearGaussianStateSpace.autoregression(max_iter=0, acceleration=None).fit(series)
-    return Problem(model.result_.model, series[:, None], {"parameters": model.result_.parameters, "lengths": [100]})
+    x = table("ss_ar1_plus_noise_shumway_stoffer", "y")[:, 0]
+    return series(em.LinearGaussianStateSpace.autoregression(max_iter=0, acceleration=None), x)
 
 
 def regressions() -> Problem:
@@ -218,37 +230,39 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "linkage": linkage,
     "two normals, overlapping": overlapping,
     "galaxies, 4 normals": lambda: mixture(g.DiagonalGaussian(), 4, galaxies(), random_state=1),
+    "galaxies, 3 normals": lambda: mixture(g.DiagonalGaussian(), 3, galaxies(), random_state=0),
     "Old Faithful, 3 normals, full": lambda: mixture(g.FullGaussian(), 3, faithful()),
+    "Old Faithful, 4 normals, tied": lambda: mixture(g.TiedGaussian(), 4, faithful(), random_state=1),
     "irises, 3 normals, full": lambda: mixture(g.FullGaussian(), 3, toolkit("iris"), random_state=1),
     "irises, 5 normals, tied": lambda: mixture(g.TiedGaussian(), 5, toolkit("iris"), random_state=1),
-    "wines, 3 normals, diagonal": lambda: mixture(g.DiagonalGaussian(), 3, toolkit("wine")),
-    "wines, 4 normals, spherical": lambda: mixture(g.SphericalGaussian(), 4, standard(toolkit("wine"))),
-    "diabetes, 3 normals, diagonal": lambda: mixture(g.DiagonalGaussian(), 3, standard(toolkit("diabetes"))),
-    "cancers, 2 normals, full": lambda: mixture(g.FullGaussian(), 2, standard(toolkit("breast_cancer")[:, :10])),
-    "Old Faithful, 2 t": lambda: mixture(t.FullStudentT(), 2, faithful()),
-    "diabetes, one t": lambda: mixture(t.FullStudentT(), 1, standard(toolkit("diabetes")), init="random"),
+    "wines, 5 normals, diagonal": lambda: mixture(g.DiagonalGaussian(), 5, standard(toolkit("wine")), random_state=2),
+    "diabetes, 3 normals, spherical": lambda: mixture(g.SphericalGaussian(), 3, standard(toolkit("diabetes"))),
+    "Old Faithful, 2 t": lambda: mixture(t.FullStudentT(dof=4.0), 2, faithful(), random_state=3),
+    "diabetes, 2 t of independent columns": lambda: mixture(
+        td.DiagonalStudentT(), 2, standard(toolkit("diabetes")), random_state=1
+    ),
     "cancers, 2 t of independent columns": lambda: mixture(
         td.DiagonalStudentT(), 2, standard(toolkit("breast_cancer")[:, 20:25])
     ),
-    "digits, 10 Bernoulli": lambda: mixture(be.Bernoulli(), 10, digit_bits()),
+    "digits, 10 Bernoulli": lambda: mixture(be.Bernoulli(), 10, digit_bits(), init="k-means++", random_state=4),
     "LSAT, 2 classes": lambda: latent_classes(2),
     "LSAT, 3 classes": lambda: latent_classes(3),
     "Old Faithful, 3 gammas": lambda: mixture(ga.Gamma(), 3, faithful()[:, :1]),
-    "articles, zero-inflated Poisson": lambda: articles(zi.ZeroInflated(po.Poisson())),
     "articles, 3 Poisson": lambda: articles(po.Poisson(), 3),
-    "articles, 2 negative binomials": lambda: articles(nb.NegativeBinomial(), 2),
-    "two curves": regressions,
+    "articles, 2 negative binomials": lambda: articles(nb.NegativeBinomial(), 2, init="random", random_state=1),
+    "articles, 2 zero-inflated Poisson": lambda: articles(zi.ZeroInflated(po.Poisson()), 2, init="random"),
     "casino, 2 states": lambda: chain(ca.CategoricalColumns((6,)), 2, rolls(), lengths=[300], random_state=1),
+    "casino, 3 states": lambda: chain(ca.CategoricalColumns((6,)), 3, rolls(), lengths=[300], random_state=2),
     "Old Faithful, chain of 3 normals": lambda: chain(g.FullGaussian(), 3, faithful(), lengths=[272]),
-    "Nile, chain of 2 normals": lambda: chain(
-        g.DiagonalGaussian(), 2, em.datasets.load_nile().column("flow")[:, None].astype(float), lengths=[100]
-    ),
+    "Nile, chain of 3 normals": lambda: chain(g.DiagonalGaussian(), 3, nile()[:, None], lengths=[100], random_state=1),
     "Nile, local level": local_level,
+    "Nile, local linear trend": local_linear_trend,
     "autoregression and noise": autoregression_and_noise,
     "wines, 2 factors": lambda: factors(2, standard(toolkit("wine"))),
-    "diabetes, 4 factors": lambda: factors(4, standard(toolkit("diabetes"))),
-    "cancers, 5 factors": lambda: factors(5, standard(toolkit("breast_cancer"))),
-    "irises, principal components": lambda: factors(2, toolkit("iris"), noise="isotropic"),
+    "wines, 4 factors": lambda: factors(4, standard(toolkit("wine"))),
+    "diabetes, 3 factors": lambda: factors(3, standard(toolkit("diabetes"))),
+    "cancers, 3 factors": lambda: factors(3, standard(toolkit("breast_cancer"))),
+    "two curves": regressions,
     "irises, missing entries": missing_entries,
     "sleep, random intercept": random_intercept,
     "sleep, random slope": random_slope,

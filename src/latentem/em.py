@@ -57,7 +57,7 @@ class Acceleration(ABC):
     def propose(self, trial: Trial, state: Any) -> tuple[FloatArray | None, Any]:
         """A point to try instead of the EM point, or None for the EM point itself; and the next state."""
 
-    def told(self, state: Any) -> str:
+    def describe(self, state: Any) -> str:
         """What a result says of the algorithm."""
         return type(self).__name__
 
@@ -391,5 +391,5 @@ def _result(
         expectation=last.expectation,
         n_rows=source.n_rows,
         source=source,
-        algorithm="plain EM" if acceleration is None else acceleration.told(last.scheme),
+        algorithm="plain EM" if acceleration is None else acceleration.describe(last.scheme),
     )

@@ -16,6 +16,8 @@ SLOWEST = 0.999
 # Beyond this rate twice the estimate must be within the tolerance: where a parameter runs to infinity, as the logarithm
 # of a weight that goes to 0, the objective's tail is exponential, and twice what its curvature tells.
 SLOW = 0.99
+# What is left may be so many times the estimate: curvatures are those of the last points, not of the limit.
+MARGIN = 1.1
 # By how much slopes may fall more slowly than the rate tells.
 CONSISTENT = 1.02
 # How many times its tolerance the gain that is left may be when plain EM begins to record points.
@@ -90,17 +92,21 @@ class RemainingGain:
             return False
         if abs(iteration.gain) <= iteration.rounding:
             return True
+        if _is_steep(iteration, self.tol):
+            return False
         if _plane(iteration) is None:
             return abs(iteration.gain) <= self.tol
         return not iteration.gains and self._is_within(iteration, self.tol)
 
     def _is_within(self, iteration: Iteration, bound: float) -> bool:
+        if _is_steep(iteration, bound):
+            return False
         if (plane := _plane(iteration)) is None:
             surely = (*iteration.gains[:-1], *(max(gain, iteration.rounding) for gain in iteration.gains[-1:]))
             return _is_still(iteration.secants) or bool(surely and _tail(surely[-1], contraction(surely)) <= bound)
-        if iteration.secants.slope > bound or (iteration.gains and not _is_consistent(iteration, plane)):
+        if iteration.gains and not _is_consistent(iteration, plane):
             return False
-        return plane.remaining(SLOWEST) * (2 if plane.rate > SLOW else 1) <= bound
+        return MARGIN * plane.remaining(SLOWEST) * (2 if plane.rate > SLOW else 1) <= bound
 
     def _bound(self, iteration: Iteration) -> float:
         return max(self.tol, iteration.rounding)
@@ -123,6 +129,12 @@ def _plane(iteration: Iteration) -> Plane | None:
     """What the scores tell of the objective near the newest point; None where that is nothing."""
     secants: Secants | None = iteration.secants
     return None if secants is None or len(secants) < FEWEST else secants.plane
+
+
+def _is_steep(iteration: Iteration, bound: float) -> bool:
+    """Whether one EM step promises more than the bound: cheaper to know than what is left."""
+    secants: Secants | None = iteration.secants
+    return secants is not None and len(secants) >= FEWEST and secants.slope > bound
 
 
 def _is_consistent(iteration: Iteration, plane: Plane) -> bool:

@@ -47,7 +47,7 @@ class Anderson(Acceleration):
     def init(self, theta: FloatArray) -> AndersonState:
         return AndersonState(np.empty((0, len(theta))), np.empty((0, len(theta))))
 
-    def told(self, state: AndersonState) -> str:
+    def describe(self, state: AndersonState) -> str:
         return f"Anderson acceleration, memory {self.memory}"
 
     def propose(self, trial: Trial, state: AndersonState) -> tuple[FloatArray | None, AndersonState]:

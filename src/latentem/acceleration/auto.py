@@ -53,11 +53,11 @@ class Auto(Acceleration):
     def init(self, theta: FloatArray) -> AutoState:
         return AutoState(Secants.none(len(theta)))
 
-    def told(self, state: AutoState) -> str:
+    def describe(self, state: AutoState) -> str:
         rate = f"rate {state.rate:.3g}" if state.rate == state.rate else "rate unknown"
         if state.chosen is None:
             return f"plain EM, chosen by auto: {rate}"
-        return f"{state.chosen.told(state.inner)}, chosen by auto at iteration {state.since}: {rate}"
+        return f"{state.chosen.describe(state.inner)}, chosen by auto after {state.since - 1} EM steps: {rate}"
 
     def propose(self, trial: Trial, state: AutoState) -> tuple[FloatArray | None, AutoState]:
         state = replace(state, iteration=state.iteration + 1)

@@ -47,7 +47,7 @@ class Lbfgs(Acceleration):
     def init(self, theta: FloatArray) -> LbfgsState:
         return LbfgsState(Secants.none(len(theta)), self.reach)
 
-    def told(self, state: LbfgsState) -> str:
+    def describe(self, state: LbfgsState) -> str:
         return "L-BFGS in EM's metric after EM" if state.handed_over else "plain EM: L-BFGS had no turn"
 
     def propose(self, trial: Trial, state: LbfgsState) -> tuple[FloatArray | None, LbfgsState]:

@@ -46,7 +46,7 @@ class Parabolic(Acceleration):
     def init(self, theta: FloatArray) -> ParabolicState:
         return ParabolicState()
 
-    def told(self, state: ParabolicState) -> str:
+    def describe(self, state: ParabolicState) -> str:
         return "parabolic EM"
 
     def propose(self, trial: Trial, state: ParabolicState) -> tuple[FloatArray | None, ParabolicState]:

@@ -43,7 +43,7 @@ class QuasiNewton(Acceleration):
     def init(self, theta: FloatArray) -> QuasiNewtonState:
         return QuasiNewtonState(np.empty((0, len(theta))), np.empty((0, len(theta))), self.reach)
 
-    def told(self, state: QuasiNewtonState) -> str:
+    def describe(self, state: QuasiNewtonState) -> str:
         return f"quasi-Newton, up to {self.secants} secants"
 
     def propose(self, trial: Trial, state: QuasiNewtonState) -> tuple[FloatArray | None, QuasiNewtonState]:

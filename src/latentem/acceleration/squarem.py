@@ -50,7 +50,7 @@ class Squarem(Acceleration):
     def init(self, theta: FloatArray) -> SquaremState:
         return SquaremState(None, None, self.step_max)
 
-    def told(self, state: SquaremState) -> str:
+    def describe(self, state: SquaremState) -> str:
         return f"SQUAREM, step length {self.scheme}"
 
     def propose(self, trial: Trial, state: SquaremState) -> tuple[FloatArray | None, SquaremState]:

@@ -59,6 +59,9 @@ class SubspaceNewton(Acceleration):
     def init(self, theta: FloatArray) -> SubspaceNewtonState:
         return SubspaceNewtonState(Secants.none(len(theta)), self.reach)
 
+    def describe(self, state: SubspaceNewtonState) -> str:
+        return f"Newton's method on the plane of the last {self.memory} steps"
+
     def propose(
         self, trial: Trial, state: SubspaceNewtonState
     ) -> tuple[FloatArray | None, SubspaceNewtonState]:
