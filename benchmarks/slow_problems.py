@@ -160,7 +160,8 @@ def item_response() -> Problem:
 def latent_classes(k: int) -> Problem:
     patterns = em.datasets.load_lsat6().values
     family = ca.CategoricalColumns((2,) * 5)
-    return mixture(family, k, patterns[:, :5].astype(float), sample_weight=patterns[:, 5], random_state=1, init="random")
+    options = {"sample_weight": patterns[:, 5], "random_state": 1, "init": "random"}
+    return mixture(family, k, patterns[:, :5].astype(float), **options)
 
 
 def missing_entries() -> Problem:
@@ -197,7 +198,8 @@ def autoregression_and_noise() -> Problem:
 
 def regressions() -> Problem:
     x = table("mixreg_npreg_gaussian", "x", "yn")
-    return mixture(lr.LinearRegression(), 2, x[:, 1:], covariates=np.column_stack([x[:, 0], x[:, 0] ** 2]), random_state=3)
+    given = np.column_stack([x[:, 0], x[:, 0] ** 2])
+    return mixture(lr.LinearRegression(), 2, x[:, 1:], covariates=given, random_state=3)
 
 
 def digit_bits() -> np.ndarray:

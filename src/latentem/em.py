@@ -25,6 +25,7 @@ from .stopping import MEMORY, RemainingGain as RemainingGain, contraction
 
 T = TypeVar("T", bound=Statistics)
 HALVINGS = 12
+TO_ROUNDING = RemainingGain(0.0)
 
 
 class Executor(ABC):
@@ -69,7 +70,7 @@ def iterate(
     *,
     executor: Executor,
     acceleration: Acceleration | None = None,
-    rule: RemainingGain = RemainingGain(0.0),
+    rule: RemainingGain = TO_ROUNDING,
     resume: Iteration | None = None,
 ) -> Iterator[Iteration]:
     """Yield iterations without end; the objective never falls beyond its rounding error.

@@ -1,4 +1,4 @@
-"""What the last points tell of an objective and of EM's map near them: curvature along the steps taken, and EM's rate."""
+"""What the last points tell of an objective and of EM's map near them: curvature along the moves, and EM's rate."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Plane:
     @cached_property
     def newton(self) -> FloatArray:
         """(m,): u = A⁻¹ ΔX s, so that θ + u ΔX is the maximum over the plane."""
-        return np.linalg.solve(self.curvature, self.moves @ self.score)
+        return np.asarray(np.linalg.solve(self.curvature, self.moves @ self.score), dtype=float)
 
     def after(self, u: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Score and EM step at θ + u ΔX."""
@@ -123,8 +123,8 @@ class Secants:
         if m == 0:
             return None
         unit = scale[:m, None]
-        scaled = [rows[:m] / unit for rows in (moves, scores, steps)]
-        return Plane(*scaled, curvature[:m, :m] / (unit * unit.T), self.scores[-1], self.steps[-1])
+        moves, scores, steps = (rows[:m] / unit for rows in (moves, scores, steps))
+        return Plane(moves, scores, steps, curvature[:m, :m] / (unit * unit.T), self.scores[-1], self.steps[-1])
 
 
 def _independent(matrix: FloatArray) -> int:

@@ -28,9 +28,10 @@ EARLY = 10.0
 class RemainingGain:
     """Stop when the estimated remaining gain is within `tol`.
 
-    With the score s, the observed information I and the complete C, what is left is ½ s·I⁻¹ s.  The last points tell it:
-    along the moves between them, differences of scores are curvatures, and there it is known exactly; beside them it is
-    at most ½ s'·f' / (1 - λ), with f' the EM step at the maximum over these moves, and λ EM's rate on them (`Plane`).
+    With the score s, the observed information I and the complete C, what is left is ½ s·I⁻¹ s.  The last points tell
+    it: along the moves between them, differences of scores are curvatures, and there it is known exactly; beside them
+    it is at most ½ s'·f' / (1 - λ), with s' and f' score and EM step at the maximum over these moves, and λ EM's rate
+    on them (`Plane`).
     Any moves serve, those of EM as well as those of an acceleration.  A plain EM step then confirms it: the slope ½ s·f
     must fall by λ² at least.
 

@@ -13,8 +13,7 @@ from ..em import Acceleration, Trial
 
 @dataclass(frozen=True)
 class AndersonState:
-    """The last points θ (m, d) and their EM steps M(θ) - θ (m, d), oldest first; proposals that were accepted, less those
-    that were not."""
+    """The last points θ (m, d) and their EM steps M(θ) - θ (m, d), oldest first; the trust in proposals."""
 
     points: FloatArray
     steps: FloatArray
@@ -23,14 +22,16 @@ class AndersonState:
 
 @dataclass(frozen=True)
 class Anderson(Acceleration):
-    """From the last points θᵢ with EM steps fᵢ = M(θᵢ) - θᵢ, propose θ + f - (ΔX + ΔF) γ, γ = argmin ‖f - ΔF γ‖² + λ‖γ‖².
+    """From the last points θᵢ with EM steps fᵢ = M(θᵢ) - θᵢ, propose
+
+        θ + f - (ΔX + ΔF) γ,    γ = argmin ‖f - ΔF γ‖² + λ ‖γ‖².
 
     ΔX and ΔF are differences of successive points and steps.  That is the secant method in the directions seen so far:
     where few directions are slow, it learns the rate of each, while squared extrapolation knows one rate at a time.
 
     Damping: λ is such that ‖γ‖² is the share δ = 1 / (1 + base^(threshold - trust)) of what it is without, and trust
-    grows with every proposal that is accepted (section 3.2 of the paper).  Restarts: a full memory is emptied, and so is
-    one whose proposal was rejected, which also costs trust.
+    grows with every proposal that is accepted (section 3.2 of the paper).  Restarts: a full memory is emptied, and so
+    is one whose proposal was rejected, which also costs trust.
 
     Attributes
     ----------

@@ -33,11 +33,11 @@ class AutoState:
 
 @dataclass(frozen=True)
 class Auto(Acceleration):
-    """A few EM steps tell EM's rate λ; then plain EM where λ is small, else Newton's method on the plane of the last steps
-    (`SubspaceNewton`), or, where the scores are of no use, Anderson acceleration.
+    """A few EM steps tell EM's rate λ; then plain EM where λ is small, else Newton's method on the plane of the last
+    steps (`SubspaceNewton`), or, where the scores are of no use, Anderson acceleration.
 
-    Where proposals are rejected again and again, EM steps come between them: one, two, four, …, so that a model on which
-    nothing helps costs few passes more than plain EM.
+    Where proposals are rejected again and again, EM steps come between them: one, two, four, …, so that a model on
+    which nothing helps costs few passes more than plain EM.
 
     Attributes
     ----------

@@ -23,11 +23,11 @@ class LbfgsState:
 
 @dataclass(frozen=True)
 class Lbfgs(Acceleration):
-    """Near the optimum propose θ - H g, with H the inverse Hessian of BFGS from the last pairs (x, y) of moves and changes
-    of the gradient g = -s, and from H₀ = C⁻¹, the metric of EM.
+    """Near the optimum propose θ - H g, with H the inverse Hessian of BFGS from the last pairs (x, y) of moves and
+    changes of the gradient g = -s, and from H₀ = C⁻¹, the metric of EM.
 
-    C is never formed: H₀ meets nothing but the score and its changes, and C⁻¹ s is the EM step, C⁻¹ Δs its change.  This
-    is the hybrid of Jamshidian and Jennrich (1997, Journal of the Royal Statistical Society B 59, section 4), with a
+    C is never formed: H₀ meets nothing but the score and its changes, and C⁻¹ s is the EM step, C⁻¹ Δs its change.
+    This is the hybrid of Jamshidian and Jennrich (1997, Journal of the Royal Statistical Society B 59, section 4), with a
     memory instead of a matrix.
 
     Attributes

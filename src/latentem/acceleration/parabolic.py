@@ -31,8 +31,8 @@ class Parabolic(Acceleration):
 
         P(t) = (1 - t)² θ₀ + 2 t (1 - t) θ₁ + t² θ₂,    t = 1 + step · growthⁱ,  i = 0, 1, 2, …,
 
-    while the objective rises by more each time; then take EM steps and begin again.  P(1) is θ₂.  A search begins a power
-    below where the last one ended, since the parabola is about as long.
+    while the objective rises by more each time; then take EM steps and begin again.  P(1) is θ₂.  A search begins a
+    power below where the last one ended, since the parabola is about as long.
 
     Attributes
     ----------

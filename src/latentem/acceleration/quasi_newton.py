@@ -26,8 +26,8 @@ class QuasiNewton(Acceleration):
 
         θ' = M(θ) + V (UᵀU - UᵀV)⁻¹ Uᵀ (M(θ) - θ)            (equation 7 of the paper).
 
-    The paper takes each secant from two EM steps in a row; here every step taken gives one, so an iteration is one pass.
-    A linear map in d dimensions is solved after d secants.
+    The paper takes each secant from two EM steps in a row; here every step gives one, so an iteration is one pass.  A
+    linear map in d dimensions is solved after d secants.
 
     Attributes
     ----------

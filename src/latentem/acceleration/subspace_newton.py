@@ -32,8 +32,8 @@ class SubspaceNewton(Acceleration):
 
         u = -(ΔX ΔSᵀ)⁻¹ ΔX s,    θ' = θ + f + u (ΔX + ΔF).
 
-    On a quadratic this is the method of conjugate gradients in EM's own metric (Jamshidian and Jennrich 1993, Journal of
-    the American Statistical Association 88) with neither line search nor loss of orthogonality: d directions end it.
+    On a quadratic this is the method of conjugate gradients in EM's own metric (Jamshidian and Jennrich 1993, Journal
+    of the American Statistical Association 88) with neither line search nor loss of orthogonality: d directions end it.
     Both of its parts ascend, while the least squares of Anderson's need not.  The score comes with the E-step, so it
     costs no pass over the data.
 
