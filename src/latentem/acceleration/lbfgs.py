@@ -27,8 +27,8 @@ class Lbfgs(Acceleration):
     changes of the gradient g = -s, and from H₀ = C⁻¹, the metric of EM.
 
     C is never formed: H₀ meets nothing but the score and its changes, and C⁻¹ s is the EM step, C⁻¹ Δs its change.
-    This is the hybrid of Jamshidian and Jennrich (1997, Journal of the Royal Statistical Society B 59, section 4), with a
-    memory instead of a matrix.
+    This is the hybrid of Jamshidian and Jennrich (1997, Journal of the Royal Statistical Society B 59, section 4),
+    with a memory instead of a matrix.
 
     Attributes
     ----------

@@ -26,9 +26,9 @@ class SquaremState:
 class Squarem(Acceleration):
     """From θ₀, θ₁ = M(θ₀), θ₂ = M(θ₁), with r = θ₁ - θ₀ and v = (θ₂ - θ₁) - r, propose θ₀ + 2ar + a²v.
 
-    The step length a is -r·v / v·v, -r·r / r·v, or ‖r‖ / ‖v‖ (the paper's schemes 1 to 3, where α = -a).  It is at least
-    1 (the EM point) and at most a bound, which grows where a step at the bound was accepted and shrinks where a proposal
-    was rejected.
+    The step length a is -r·v / v·v, -r·r / r·v, or ‖r‖ / ‖v‖ (the paper's schemes 1 to 3, where α = -a).  It is at
+    least 1 (the EM point) and at most a bound, which grows where a step at the bound was accepted and shrinks where a
+    proposal was rejected.
 
     Attributes
     ----------
