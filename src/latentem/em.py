@@ -96,6 +96,7 @@ def iterate(
     problem = Problem(model, source, executor)
     if resume is None:
         current = _first(problem, model.conform(parameters), acceleration)
+        current = _recorded(problem, acceleration, rule, current, current)
     else:
         current = _with_scheme(resume, acceleration)
     if resume is None:
@@ -274,6 +275,8 @@ def _propose(
 
 def _score(model: Model, current: Iteration) -> FloatArray:
     """∇ of the objective at θ."""
+    if current.secants is not None and np.array_equal(current.secants.points[-1], current.parameters.flatten()):
+        return np.asarray(current.secants.scores[-1])
     return model.objective_score(current.expectation.statistics, current.parameters)
 
 

@@ -39,6 +39,8 @@ class RemainingGain:
     The ratio of two gains climbs to ρ from below as the fast directions die out, so three consecutive plain steps are
     asked for, and where their two ratios still climb, the next one is extrapolated.
 
+    Steps that drown in rounding end a fit too, unless scores tell that more is left than a tolerance above rounding.
+
     Attributes
     ----------
     tol : float
@@ -69,8 +71,8 @@ class RemainingGain:
             return Status.CONVERGED
         last = iteration.gains[-2:]
         drowned = len(last) == 2 and max(map(abs, last)) <= iteration.rounding
-        ended = drowned and (_plane(iteration) is None or self._is_within(iteration, self._bound(iteration)))
-        return Status.ROUNDING if ended else None
+        asked = self.tol >= iteration.rounding and _plane(iteration) is not None
+        return Status.ROUNDING if drowned and not asked else None
 
     def beyond_rounding(self, iteration: Iteration) -> float:
         """What may remain where gains drown in rounding."""
