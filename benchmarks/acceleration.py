@@ -23,7 +23,7 @@ from latentem.acceleration import SCHEMES
 from latentem.em import RemainingGain, iterate
 
 WITHIN = 1e-9
-MOST = 60_000
+MOST = 20_000
 MOST_ACCELERATED = 3000
 STILL = 100
 EASY = 100  # Problems that plain EM solves in fewer passes are no slow ones; the bound on passes counts there too.

@@ -262,7 +262,6 @@ PROBLEMS: dict[str, Callable[[], Problem]] = {
     "autoregression and noise": autoregression_and_noise,
     "wines, 2 factors": lambda: factors(2, standard(toolkit("wine"))),
     "wines, 3 factors": lambda: factors(3, standard(toolkit("wine"))),
-    "irises, one factor": lambda: factors(1, standard(toolkit("iris"))),
     "cancers, 2 factors of 10 columns": lambda: factors(2, standard(toolkit("breast_cancer")[:, 20:])),
     "cancers, 3 factors": lambda: factors(3, standard(toolkit("breast_cancer"))),
     "two curves": regressions,
