@@ -1,4 +1,4 @@
-"""Runs every acceleration with every model of the zoo on random data: `python tests/fuzz_accelerations.py --count 1000000`.
+"""Runs every acceleration with every model of the zoo on random data: `python tests/fuzz_accelerations.py`.
 
 Counts iterations until there are so many.  What may not happen: a fall of the objective beyond its rounding error, a
 number that is not finite, an exception.
