@@ -137,7 +137,7 @@ def table(outcomes: list[Outcome]) -> None:
 
 def speedup(outcome: Outcome, scheme: str = "auto") -> float:
     plain, fast = outcome.passes["EM"], outcome.passes[scheme]
-    return math.nan if plain is None or fast is None else plain / max(fast, 1)
+    return math.nan if plain is None or fast is None or scheme in outcome.elsewhere else plain / max(fast, 1)
 
 
 def own_cost(scheme: Callable[[], Any]) -> float:
