@@ -322,8 +322,20 @@ def test_sequences_are_units():
         result.standard_errors("sandwich", clusters=np.arange(300))
     with pytest.raises(em.ParameterError, match="'oakes'"):
         result.standard_errors("louis")
-    drawn = result.standard_errors("parametric", replicates=20, random_state=0)
-    assert np.isfinite(drawn.errors[2:]).all()
+    for kind in ("parametric", "nonparametric"):
+        drawn = result.standard_errors(kind, replicates=20, random_state=0)
+        np.testing.assert_allclose(drawn.errors[2:], oakes.errors[2:], rtol=0.8)
+
+
+def test_clusters_are_drawn_whole():
+    """Copies of a row in one cluster tell no more than the row, whatever the resampling."""
+    copies = fitted(np.repeat(gaussian_data(60), 4, axis=0), tol=1e-6)
+    keys = np.repeat(np.arange(60), 4)
+    whole, apart = (
+        copies.standard_errors("nonparametric", clusters=one, replicates=40, random_state=0).errors
+        for one in (keys, None)
+    )
+    assert np.median(whole / apart) == pytest.approx(2, rel=0.35)
 
 
 def test_missing_entries_and_rows_that_stand_for_others():
