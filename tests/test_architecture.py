@@ -30,6 +30,7 @@ FLOORS = [
     {"models"},
     {"inference"},
     {"fitting"},
+    {"comparing"},
     {"estimators"},
     {"plots"},
     {"cli"},

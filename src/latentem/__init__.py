@@ -15,6 +15,7 @@ __version__ = "0.1.0"
 
 _NAMES = {
     "acceleration": ("Anderson", "Auto", "Lbfgs", "Parabolic", "QuasiNewton", "Squarem", "SubspaceNewton"),
+    "comparing": ("compare",),
     "data": ("ArraySource", "Batch", "Source"),
     "domains": (
         "Correlation",

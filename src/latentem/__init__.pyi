@@ -20,6 +20,7 @@ from .acceleration import (
     Squarem as Squarem,
     SubspaceNewton as SubspaceNewton,
 )
+from .comparing import compare as compare
 from .data import ArraySource as ArraySource, Batch as Batch, Source as Source
 from .domains import (
     Correlation as Correlation,

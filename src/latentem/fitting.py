@@ -110,7 +110,7 @@ def fit(
     columns["covariates"] = covariates
     if covariates is not None and not isinstance(model, LatentVariableModel):
         raise ParameterError("a declared model finds its covariates among the data; give them as arrays by name")
-    source = as_source(data, grouping=_grouping(model), **columns)
+    source = as_source(data, grouping=grouping_of(model), **columns)
     check_source(model, source)
     generator = as_generator(random_state)
     starts = 1 if _is_start(parameters) else _whole("n_init", n_init, 1)
@@ -144,7 +144,7 @@ def fit(
         return name_places(replace(best, n_rows=rows.n_rows, source=rows), rows)
 
 
-def _grouping(model: Model) -> Grouping | None:
+def grouping_of(model: Model) -> Grouping | None:
     """What a declared model wants of its data; None for other models."""
     return None if isinstance(model, LatentVariableModel) else cast("DeclaredModel", model).declaration.grouping
 
