@@ -37,6 +37,7 @@ test: $(VENV)/.installed-test ## run the tests
 
 fuzz: $(VENV)/.installed-test ## fit thousands of random awkward tables and look for what is wrong (ARGS: --count, --seed)
 	@$(BIN)/python tests/bad_input/fuzz.py --count 20000 --seed 0 $(ARGS)
+	@$(BIN)/python tests/fuzz_accelerations.py --count 20000 --seed 0 $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check the style (ruff)
 	@$(BIN)/ruff check .
