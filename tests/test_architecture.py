@@ -20,6 +20,7 @@ FLOORS = [
     {"model", "predictors"},
     {"result"},
     {"em"},
+    {"variants"},
     {"online"},
     {"kernels", "execution", "acceleration"},
     {"families", "latents"},

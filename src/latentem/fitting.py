@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields as dataclass_fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -18,6 +18,7 @@ from .models.moment_rows import moment_rows
 from .models.starts import initial_parameters
 from .result import EMResult, Finding, Iteration, Status
 from .sources import Grouping, as_source
+from .variants import EStep, Task
 
 if TYPE_CHECKING:
     from .io.checkpoints import Checkpoint
@@ -41,6 +42,7 @@ def fit(
     groups: Any = None,
     covariates: Any = None,
     acceleration: str | Acceleration | None = None,
+    e_step: EStep | None = None,
     executor: str | Executor | None = None,
     tol: float = 1e-6,
     max_iter: int = 1000,
@@ -74,6 +76,8 @@ def fit(
         What the model conditions on, where it does (`LinearRegression`, `CovariateMarkovChain`).
     acceleration : None, "squarem", "anderson" or Acceleration
         None is plain EM.
+    e_step : Annealing, Classification, Stochastic, Incremental, or None
+        Another E-step, by which the fit begins; None is EM's.  Not for declared models.
     executor : None, "serial", "threads", "processes" or Executor
         None chooses threads where there are several chunks.  The result is the same to the bit.
     tol : float
@@ -108,6 +112,7 @@ def fit(
     starts = 1 if _is_start(parameters) else _whole("n_init", n_init, 1)
     restarts = _whole("restart_collapsed", restart_collapsed, 0)
     keeper = as_checkpoint(checkpoint, starts, restarts)
+    _check_e_step(e_step, model, keeper)
     steps = as_acceleration(acceleration), _not_negative("tol", tol), _whole("max_iter", max_iter, 0)
     with opened(executor) as workers:
         rows = source
@@ -121,10 +126,24 @@ def fit(
             start = parameters
             if start is None:
                 start = initial_parameters(model, source, init=init, rng=generator, executor=workers)
+            if e_step is not None:
+                return climb.by(e_step, model, start, generator)
             return climb(model, start, keeper)
 
         best = best_of(attempt, starts, restarts, lambda result: result, _was_stopped)
         return name_places(replace(best, n_rows=rows.n_rows), rows)
+
+
+def _check_e_step(e_step: Any, model: Model, keeper: Checkpoint | None) -> None:
+    if e_step is None:
+        return
+    if not isinstance(e_step, EStep):
+        known = "Annealing(), Classification(), Stochastic() or Incremental()"
+        raise ParameterError(f"e_step must be None, {known}, got {e_step!r}")
+    if not isinstance(model, LatentVariableModel):
+        raise ParameterError("a declared model names its own E-step when it is declared; leave e_step out here")
+    if keeper is not None:
+        raise ParameterError("a fit by another E-step cannot go on from a checkpoint; leave one of the two out")
 
 
 def _grouping(model: Model) -> Grouping | None:
@@ -159,6 +178,11 @@ class _Climb:
             callbacks=self.callbacks if checkpoint is None else (*self.callbacks, checkpoint),
             resume=resumed(checkpoint, model, self.source, start, self.executor),
         )
+
+    def by(self, e_step: EStep, model: LatentVariableModel, start: Any, rng: np.random.Generator) -> EMResult:
+        """The same by another E-step."""
+        fields = {field.name: getattr(self, field.name) for field in dataclass_fields(self)}
+        return e_step.fit(Task(model=model, start=start, seed=int(rng.integers(2**62)), **fields))
 
     def simulate(self, model: DeclaredModel, start: Any, rng: np.random.Generator) -> EMResult:
         """The same by stochastic approximation EM."""

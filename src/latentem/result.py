@@ -21,6 +21,8 @@ class Status(Enum):
     SLOPE = "not converged: no step raised the objective, but its slope is not zero; see the findings"
     UNBOUNDED = "not converged: the likelihood grows without bound towards these parameters; see the findings"
     STOCHASTIC = "stopped: the averaged parameters move by less than their simulation error, and that is small"
+    DRAWN = "stopped after the draws that were asked for: the parameters are their average, and maximize nothing"
+    ONLINE = "stopped at the end of the stream: online EM has no test of convergence"
     INTERRUPTED = "interrupted by the user; the parameters are the best so far"
     STOPPED = "stopped early by a callback; the parameters are the best so far"
 

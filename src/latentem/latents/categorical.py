@@ -9,6 +9,7 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import ParameterError
+from ..kernels.filtering import draw_states
 from ..kernels.normalize import normalize_states
 from ..kernels.simplex import expected_log_simplex, maximize_simplex
 from ..model import Latent, Posterior
@@ -83,10 +84,31 @@ class Categorical(Latent[CategoricalParameters, CategoricalStatistics]):
     def posterior(
         self, log_density: FloatArray, batch: Batch, params: CategoricalParameters
     ) -> tuple[Posterior, FloatArray]:
-        with np.errstate(divide="ignore"):
-            log_density += np.log(params.weights)[:, None]
-        log_likelihood = normalize_states(log_density)
-        return Posterior(log_density), log_likelihood
+        joint = _log_joint(log_density, params)
+        log_likelihood = normalize_states(joint)
+        return Posterior(joint), log_likelihood
+
+    def tempered(
+        self, log_density: FloatArray, batch: Batch, params: CategoricalParameters, beta: float
+    ) -> tuple[Posterior, FloatArray]:
+        joint = beta * _log_joint(log_density, params)
+        total = normalize_states(joint)
+        return Posterior(joint), total
+
+    def decode(
+        self, log_density: FloatArray, batch: Batch, params: CategoricalParameters
+    ) -> tuple[Array, FloatArray]:
+        joint = _log_joint(log_density, params)
+        states, best = joint.argmax(axis=0), joint.max(axis=0)
+        return np.where(best > -np.inf, states, -1), best
+
+    def draw(
+        self, log_density: FloatArray, batch: Batch, params: CategoricalParameters, rng: np.random.Generator
+    ) -> Array:
+        joint = _log_joint(log_density, params)
+        possible = joint.max(axis=0) > -np.inf
+        joint[:, ~possible] = 0.0
+        return np.where(possible, draw_states(joint, np.asarray(rng.random(joint.shape[1]))), -1)
 
     def statistics(self, posterior: Posterior, batch: Batch) -> CategoricalStatistics:
         return CategoricalStatistics(posterior.responsibilities.sum(axis=1))
@@ -103,3 +125,10 @@ class Categorical(Latent[CategoricalParameters, CategoricalStatistics]):
 
     def sample(self, params: CategoricalParameters, lengths: Array, rng: np.random.Generator) -> Array:
         return rng.choice(self.n_states, size=int(np.sum(lengths)), p=params.weights)
+
+
+def _log_joint(log_density: FloatArray, params: CategoricalParameters) -> FloatArray:
+    """log πₖ p(x | k), in the place of the densities."""
+    with np.errstate(divide="ignore"):
+        log_density += np.log(params.weights)[:, None]
+    return log_density
