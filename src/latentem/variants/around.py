@@ -33,6 +33,10 @@ class Around(Latent[Any, Any]):
         return self.latent.size
 
     @property
+    def form(self) -> Form:
+        return self.latent.form
+
+    @property
     def per_group(self) -> bool:
         return self.latent.per_group
 
