@@ -30,6 +30,7 @@ FLOORS = [
     {"models"},
     {"inference"},
     {"fitting"},
+    {"streaming"},
     {"estimators"},
     {"plots"},
     {"cli"},

@@ -80,9 +80,12 @@ _NAMES = {
     ),
     "model": ("Family", "Latent", "LatentVariableModel", "ModelParameters", "Posterior", "Prior"),
     "models.declared": ("DeclaredModel", "DeclaredParameters", "latent_variable_model"),
+    "online": ("Incremental", "OnlineState", "StepSize"),
     "parameters": ("Parameters", "parameter"),
     "result": ("EMResult", "Finding", "Iteration", "Status", "Step"),
     "statistics": ("Expectation", "LocalQ", "Reference", "Statistics"),
+    "streaming": ("OnlineEM", "online_fit"),
+    "variants": ("Annealing", "Classification", "EStep", "Stochastic"),
 }
 _MODULES = (
     "acceleration",

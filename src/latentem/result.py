@@ -116,7 +116,7 @@ class EMResult:
     log_likelihood, objective : float
         At `parameters`; the objective includes the log prior.
     n_iter : int
-        Passes over the data, the start's own not counted.
+        Passes over the data, the start's own not counted; of online EM, batches.
     remaining_gain : float
         Estimated gain of the objective from here to the limit, λ²/(1 - λ²) times the last gain; NaN if unknown.
     rate : float
@@ -150,9 +150,10 @@ class EMResult:
 
     def __repr__(self) -> str:
         told = "".join(f"\n  {finding.code}: {finding.message}" for finding in self.findings)
+        work = "batches from" if self.status is Status.ONLINE else "passes over"
         return (
-            f"EMResult({self.status.value}\n  log-likelihood {self.log_likelihood:.10g} after {self.n_iter} passes "
-            f"over {self.n_rows} rows; {self.n_parameters} free parameters{told})"
+            f"EMResult({self.status.value}\n  log-likelihood {self.log_likelihood:.10g} after {self.n_iter} {work} "
+            f"{self.n_rows} rows; {self.n_parameters} free parameters{told})"
         )
 
     @property

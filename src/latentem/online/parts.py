@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -15,19 +16,19 @@ from ..model import LatentVariableModel
 
 @dataclass(frozen=True)
 class Parts(Source):
-    """A source whose chunks are parts (chunk, first, last) of another's: of its rows, or of its groups.
+    """A source whose chunks are parts of another's, (chunk, first, last, rows): of its rows, or of its groups.
 
     Attributes
     ----------
     source : Source
     grouped : bool
         Whether parts are of whole groups.
-    keys : tuple of (chunk, int, int)
+    keys : tuple of (chunk, int, int, int)
     """
 
     source: Source
     grouped: bool
-    keys: tuple[tuple[Any, int, int], ...]
+    keys: tuple[tuple[Any, int, int, int], ...]
 
     @property
     def names(self) -> tuple[str, ...]:  # type: ignore[override]
@@ -35,7 +36,7 @@ class Parts(Source):
 
     @property
     def n_rows(self) -> int:
-        return self.source.n_rows
+        return sum(rows for *_, rows in self.keys)
 
     @property
     def missing(self) -> bool:
@@ -50,7 +51,7 @@ class Parts(Source):
         return self.keys
 
     def read(self, chunk: Any) -> Batch:
-        key, first, last = chunk
+        key, first, last, _ = chunk
         batch = self.source.read(key)
         return batch.groups_between(first, last) if self.grouped else batch.rows_between(first, last)
 
@@ -62,14 +63,14 @@ def in_parts(model: LatentVariableModel, source: Source, rows: int) -> Parts:
     return Parts(source, grouped, tuple(keys))
 
 
-def _cuts(batch: Batch, grouped: bool, rows: int) -> list[tuple[int, int]]:
-    """(first, last) units of the parts of a chunk."""
+def _cuts(batch: Batch, grouped: bool, rows: int) -> list[tuple[int, int, int]]:
+    """(first, last) units of the parts of a chunk, and their numbers of rows."""
     if not grouped:
         edges = np.linspace(0, len(batch), max(1, round(len(batch) / rows)) + 1).astype(int)
-        return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+        return [(first, last, last - first) for first, last in pairwise(edges.tolist())]
     cuts, first, offsets = [], 0, batch.group_offsets
     for last in range(1, len(offsets)):
         if offsets[last] - offsets[first] >= rows or last == len(offsets) - 1:
-            cuts.append((first, last))
+            cuts.append((first, last, int(offsets[last] - offsets[first])))
             first = last
     return cuts
