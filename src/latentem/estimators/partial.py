@@ -77,7 +77,7 @@ def learnt(
 class LearnsByBatches:
     """`partial_fit` of mixtures."""
 
-    _stream: tuple[OnlineState, list[float]] | None
+    _stream: tuple[OnlineState, list[float]] | None = None
     result_: EMResult
 
     def _adds(self) -> bool:
