@@ -18,6 +18,7 @@ N = 1200
 STATES = RNG.integers(2, size=N)
 NORMAL = RNG.normal(np.where(STATES, 4.0, 0.0)[:, None], 1.0, size=(N, 2))
 COUNTS = RNG.poisson(np.where(STATES, 9.0, 2.0)[:, None], size=(N, 2))
+POSITIVE = RNG.gamma(np.where(STATES, 12.0, 2.0)[:, None], size=(N, 2))
 SHARES = RNG.beta(np.where(STATES, 8.0, 2.0)[:, None], 4.0, size=(N, 2))
 DIRECTIONS = NORMAL / np.linalg.norm(NORMAL, axis=1, keepdims=True)
 FACTORS = RNG.normal(size=(N, 1)) * np.array([[2.0, 1.0, 1.5, 1.0]]) + RNG.normal(size=(N, 4))
@@ -33,16 +34,16 @@ ROWS = [
     (em.PoissonMixture(**TWO), COUNTS),
     (em.GeometricMixture(**TWO), COUNTS),
     (em.MultinomialMixture(**TWO), COUNTS + 1),
-    (em.ExponentialMixture(**TWO), np.exp(NORMAL)),
-    (em.GammaMixture(**TWO), np.exp(NORMAL)),
-    (em.LogNormalMixture(**TWO), np.exp(NORMAL)),
-    (em.InverseGaussianMixture(**TWO), np.exp(NORMAL / 2)),
+    (em.ExponentialMixture(**TWO), POSITIVE),
+    (em.GammaMixture(**TWO), POSITIVE),
+    (em.LogNormalMixture(**TWO), POSITIVE),
+    (em.InverseGaussianMixture(**TWO), POSITIVE),
     (em.BetaMixture(**TWO), SHARES),
     (em.VonMisesFisherMixture(**TWO), DIRECTIONS),
     (em.BernoulliMixture(**TWO), BITS),
     (em.LatentClassAnalysis(**TWO), BITS),
     (em.MixtureModel("diagonal-student-t", **TWO), NORMAL),
-    (em.MixtureModel(["gamma", "exponential"], random_state=0), np.exp(NORMAL)),
+    (em.MixtureModel(["gamma", "exponential"], random_state=0), POSITIVE),
     (FactorAnalysis(n_components=1), FACTORS),
     (FactorAnalysis(n_components=2, rotation="promax"), FACTORS),
     (ProbabilisticPCA(n_components=1), FACTORS),
@@ -54,7 +55,7 @@ CHAINS = [
     (em.CategoricalHMM(n_iter=100, n_features=3, **TWO), LEVELS[:, :1]),
     (em.MultinomialHMM(n_iter=100, **TWO), COUNTS + 1),
     (em.GMMHMM(n_iter=100, n_mix=2, **TWO), NORMAL),
-    (em.HiddenMarkovModel("gamma", n_iter=100, **TWO), np.exp(NORMAL)),
+    (em.HiddenMarkovModel("gamma", n_iter=100, **TWO), POSITIVE),
 ]
 WITHOUT = [
     em.NegativeBinomialMixture(),

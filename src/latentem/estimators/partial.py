@@ -62,7 +62,7 @@ def resumed_state(result: EMResult, parameters: Any, weight: float) -> OnlineSta
 
 
 def learnt(
-    model: LatentVariableModel, state: OnlineState, source: Source, executor: Any, step_size: Any
+    model: LatentVariableModel, state: OnlineState, source: Source, n_rows: int, executor: Any, step_size: Any
 ) -> tuple[OnlineState, Expectation]:
     """The state after a batch, and what the batch said at the θ before it."""
     steps = DEFAULT_STEPS if step_size is None else step_size
@@ -71,7 +71,7 @@ def learnt(
     stepping = additive(model, "partial_fit")
     with opened(executor) as workers:
         found = workers.fold(partial(stepping.e_step, state.parameters), source)
-    return stepped(stepping, state, found, source.n_rows, step_size=steps), found
+    return stepped(stepping, state, found, n_rows, step_size=steps), found
 
 
 class LearnsByBatches:
@@ -94,7 +94,7 @@ class LearnsByBatches:
             source = self._source(X, sample_weight, labels, reset=fresh)
             model, state, seen = self._first(source) if fresh else self._next(source)
             check_source(model, source)
-            state, found = learnt(model, state, collapse(source), self.executor, step_size)
+            state, found = learnt(model, state, collapse(source), source.n_rows, self.executor, step_size)
             seen = [*seen, found.log_likelihood / (found.weight or 1.0)]
             self._stream = state, seen
             self._show_stream(model, state, seen)

@@ -33,7 +33,7 @@ class LearnsRows:
             fresh = not hasattr(self, "result_")
             source = self._source(X, sample_weight, reset=fresh)
             model, state, seen = self._first(source) if fresh else self._next(source)
-            state, found = learnt(model, state, source, self.executor, step_size)
+            state, found = learnt(model, state, source, source.n_rows, self.executor, step_size)
             seen = [*seen, found.log_likelihood / (found.weight or 1.0)]
             self._stream = state, seen
             self.result_ = online_result(model, state, tuple((Step.STOCHASTIC, value) for value in seen))

@@ -47,7 +47,7 @@ class LearnsSequences:
             source = self._sequences(X, lengths, reset=fresh, **columns)
             model, state, seen = self._first(source) if fresh else self._next(source)
             check_source(model, source)
-            state, found = learnt(model, state, source, self.executor, step_size)
+            state, found = learnt(model, state, source, source.n_rows, self.executor, step_size)
             seen = [*seen, found.log_likelihood / (found.weight or 1.0)]
             self._stream = model, state, seen
             self.result_ = online_result(model, state, tuple((Step.STOCHASTIC, value) for value in seen))
