@@ -101,7 +101,8 @@ from .models.declared import (
     DeclaredParameters as DeclaredParameters,
     latent_variable_model as latent_variable_model,
 )
-from .online import Incremental as Incremental, OnlineState as OnlineState, StepSize as StepSize
+from .online.incremental import Incremental as Incremental
+from .online.stepwise import OnlineState as OnlineState, StepSize as StepSize
 from .parameters import Parameters as Parameters, parameter as parameter
 from .result import EMResult as EMResult, Finding as Finding, Iteration as Iteration, Status as Status, Step as Step
 from .statistics import Expectation as Expectation, LocalQ as LocalQ, Reference as Reference, Statistics as Statistics
