@@ -77,7 +77,8 @@ def fit(
     acceleration : None, "squarem", "anderson" or Acceleration
         None is plain EM.
     e_step : Annealing, Classification, Stochastic, Incremental, or None
-        Another E-step, by which the fit begins; None is EM's.  Not for declared models.
+        Another E-step, by which the fit begins; None is EM's.  Not for declared models.  Callbacks are told of its
+        iterations, too, numbered anew in each stage, with the objective that the stage ascends.
     executor : None, "serial", "threads", "processes" or Executor
         None chooses threads where there are several chunks.  The result is the same to the bit.
     tol : float

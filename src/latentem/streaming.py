@@ -182,7 +182,7 @@ def online_fit(
     model : LatentVariableModel
     data : iterator, or what `fit` takes
         An iterator (a generator, `iter(list)`) yields batches, each something that `fit` takes (a `Source` where it has
-        weights or lengths); it is read once and nothing is kept.  Other data are divided, and stay where they are.
+        weights or lengths); it is read once and nothing is kept.  Other data, a `Source` likewise, are divided.
     batch_rows : int
         Rows in a batch of data that are divided, about; a sequence stays whole.
     passes : int
