@@ -19,12 +19,12 @@ INSTALLED_FROM := pyproject.toml hatch_build.py src/latentem/kernels/build.py \
 KERNELS := build/sanitize
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz lint types bench docs sanitize wheel clean distclean
+.PHONY: help venv demo test fuzz lint types bench coverage docs sanitize wheel clean distclean
 
 help: ## list the targets
 	@echo "make <target>, with target one of"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "Variables: PYTHON (>= 3.11, to make $(VENV) with), ARGS (for demo, test, fuzz and bench), JOBS (test processes)," \
+	@echo "Variables: PYTHON (>= 3.11, to make $(VENV) with), ARGS (for demo, test, fuzz, bench and coverage), JOBS (test processes)," \
 		"BENCHMARKS (mixtures, chains, state_space, factors, kernels, declared)"
 
 venv: $(VENV)/.installed ## make .venv and install latentem into it
@@ -46,6 +46,9 @@ types: $(VENV)/.installed-dev ## check the types (mypy)
 
 bench: $(VENV)/.installed-test ## measure speed and memory beside scikit-learn, as ratios
 	@for name in $(BENCHMARKS); do $(BIN)/python "benchmarks/$$name.py" $(ARGS) || failed=1; done; test -z "$$failed"
+
+coverage: $(VENV)/.installed ## simulate how often 95 % intervals hold the truth: hours (ARGS: --replicates, --models, --jobs)
+	@$(BIN)/python benchmarks/coverage.py $(ARGS)
 
 docs: $(VENV)/.installed-docs ## build the documentation; warnings are errors
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

@@ -48,9 +48,7 @@ def main() -> int:
     return 0 if show("State space models, float64", rows) else 1
 
 
-def beside(
-    work: str, step: Callable[[], Any], theirs: Callable[[], Any], asked: float, rounds: int, off: float
-) -> Row:
+def beside(work: str, step: Callable[[], Any], theirs: Callable[[], Any], asked: float, rounds: int, off: float) -> Row:
     """Our EM iteration and their work in turn, of each the fastest of some; the log-likelihoods must be the same."""
     if off > 1e-6:
         raise SystemExit(f"{work}: the log-likelihoods differ by {off:.1e} of themselves; the models are not the same")
@@ -78,7 +76,8 @@ def ours(data: Any, truth: dict[str, Any]) -> tuple[Callable[[], Any], float]:
     from latentem.data import ArraySource
     from latentem.execution import Serial
     from latentem.execution.blas import single_threaded_blas
-    from latentem.families.linear_gaussian import LinearGaussian, LinearGaussianParameters
+    from latentem.families.linear_gaussian import LinearGaussian
+    from latentem.families.linear_gaussian_parameters import LinearGaussianParameters
     from latentem.latents.chain_parameters import NormalChainParameters
 
     model = em.LatentVariableModel(em.NormalChain(Q), LinearGaussian(noise="full", offset=np.zeros(P)))

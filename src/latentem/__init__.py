@@ -62,7 +62,7 @@ _NAMES = {
     ),
     "execution": ("Processes", "Serial", "Threads"),
     "fitting": ("fit",),
-    "inference": ("Certificate", "Verdict", "certify"),
+    "inference": ("Certificate", "Derived", "StandardErrors", "Verdict", "certify", "standard_errors"),
     "io": ("Checkpoint", "ParquetSource", "load", "read_table", "save", "write_table"),
     "latents": (
         "Bernoulli",

@@ -65,7 +65,14 @@ from .estimators import (
 )
 from .execution import Processes as Processes, Serial as Serial, Threads as Threads
 from .fitting import fit as fit
-from .inference import Certificate as Certificate, Verdict as Verdict, certify as certify
+from .inference import (
+    Certificate as Certificate,
+    Derived as Derived,
+    StandardErrors as StandardErrors,
+    Verdict as Verdict,
+    certify as certify,
+    standard_errors as standard_errors,
+)
 from .io import (
     Checkpoint as Checkpoint,
     ParquetSource as ParquetSource,

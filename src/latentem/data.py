@@ -318,9 +318,7 @@ class ArraySource(Source):
     def _scan(self) -> bool:
         """Check every entry once, chunk by chunk; return whether some are missing."""
         if self.values.dtype.kind not in "fiub":
-            raise DataError(
-                f"expected numbers, got an array of {self.values.dtype}; encode text columns first"
-            )
+            raise DataError(f"expected numbers, got an array of {self.values.dtype}; encode text columns first")
         missing = False
         for start, stop in self.chunks:
             missing |= _scan_block(_dense(self.values[start:stop]), start, self.names, self.rows)
@@ -395,8 +393,7 @@ def check_squares(total: float, largest: FloatArray, names: Sequence[str]) -> No
 
 
 def _scan_block(block: FloatArray, first_row: int, names: Sequence[str], rows: Array | None) -> bool:
-    largest = float(np.max(np.abs(block)))
-    if largest <= LARGEST_MAGNITUDE:
+    if block.max() <= LARGEST_MAGNITUDE and block.min() >= -LARGEST_MAGNITUDE:  # neither holds of NaN
         return False
     wrong = np.argwhere(np.abs(np.nan_to_num(block, nan=0.0, posinf=np.inf, neginf=-np.inf)) > LARGEST_MAGNITUDE)
     if len(wrong):

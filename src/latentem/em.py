@@ -34,6 +34,11 @@ class Executor(ABC):
     def fold(self, function: Callable[[Batch], T], source: Source) -> T:
         """Σ over chunks of function(batch): the same bits for any number of workers."""
 
+    @property
+    def threads(self) -> int:
+        """How many threads may work on what is no fold: one, unless threads are what it has."""
+        return 1
+
 
 @dataclass(frozen=True)
 class Trial:

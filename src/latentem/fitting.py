@@ -13,10 +13,12 @@ from .data import Source
 from .em import Acceleration, Executor, iterate, run
 from .errors import ModelFileError, ParameterError, name_columns
 from .execution.opening import opened
+from .inference.climbing import joined, to_a_maximum
+from .inference.maxima import best_of_starts, was_stopped
 from .model import LatentVariableModel, Model, check_source
 from .models.moment_rows import moment_rows
 from .models.starts import initial_parameters
-from .result import EMResult, Finding, Iteration, Status
+from .result import EMResult, Finding, Iteration
 from .sources import Grouping, as_source
 from .variants import EStep, Task
 
@@ -50,6 +52,7 @@ def fit(
     callbacks: Iterable[Callable[[Iteration], object]] = (),
     restart_collapsed: int = 0,
     checkpoint: Any = None,
+    certify: bool = False,
 ) -> EMResult:
     """Fit a latent variable model by EM.
 
@@ -66,7 +69,9 @@ def fit(
         See `models.starts.initial_parameters`; not for declared models, whose starts are drawn by
         `models.declared.starts`.
     n_init : int
-        Number of starts; the result with the highest objective is returned.
+        Number of starts; the result with the highest objective is returned, and `maxima` says where the starts ended.
+        Of more than four, those that lie behind after some passes are given up.  Where the best was found only once,
+        as many starts are made again.
     sample_weight, labels, lengths : arrays, optional
         For data given as an array, see `ArraySource`.
     groups : (n,) or name of a column, optional
@@ -93,6 +98,9 @@ def fit(
     checkpoint : path or Checkpoint, optional
         Writes the state of the fit to that file once a minute (or as the `Checkpoint` says), and goes on from there if
         it exists.
+    certify : bool
+        Whether to say what the end of the fit is (`result.certificate`), at the price of about two passes for each free
+        parameter.  A saddle is left then, and the fit goes on to a maximum.
 
     Returns
     -------
@@ -121,18 +129,27 @@ def fit(
             source = moment_rows(source, workers)
         climb = _Climb(source, workers, *steps, tuple(callbacks))
 
-        def attempt(_: int) -> EMResult:
+        def begin(_: int, passes: int | None = None) -> EMResult:
             if not isinstance(model, LatentVariableModel):
                 return _declared(cast("DeclaredModel", model), parameters, init, generator, climb, keeper)
             start = parameters
             if start is None:
                 start = initial_parameters(model, source, init=init, rng=generator, executor=workers)
             if e_step is not None:
-                return climb.by(e_step, model, start, generator)
-            return climb(model, start, keeper)
+                return climb.no_longer(passes).by(e_step, model, start, generator)
+            return climb.no_longer(passes)(model, start, keeper)
 
-        best = best_of(attempt, starts, restarts, lambda result: result, _was_stopped)
-        return name_places(replace(best, n_rows=rows.n_rows), rows)
+        def certified(result: EMResult) -> EMResult:
+            return result if was_stopped(result) else to_a_maximum(result, climb.on, climb.tol, workers)
+
+        def attempt(number: int) -> EMResult:
+            if number:
+                return begin(number)
+            go_on = climb.further if isinstance(model, LatentVariableModel) and e_step is None else None
+            return best_of_starts(begin, go_on, starts, source, certified if certify else None)
+
+        best = best_of(attempt, 1, restarts, lambda result: result, was_stopped)
+        return name_places(replace(best, n_rows=rows.n_rows, source=rows), rows)
 
 
 def _check_e_step(e_step: Any, model: Model, keeper: Checkpoint | None) -> None:
@@ -184,6 +201,19 @@ class _Climb:
         """The same by another E-step."""
         fields = {field.name: getattr(self, field.name) for field in dataclass_fields(self)}
         return e_step.fit(Task(model=model, start=start, seed=int(rng.integers(2**62)), **fields))
+
+    def no_longer(self, passes: int | None) -> _Climb:
+        """The same with a lower limit; None: as it is."""
+        return self if passes is None else replace(self, max_iter=min(passes, self.max_iter))
+
+    def further(self, result: EMResult, passes: int | None) -> EMResult:
+        """From where a result stands for so many passes, or to the end."""
+        left = replace(self, max_iter=self.max_iter - result.n_iter)
+        return joined(result, left.no_longer(passes)(result.model, result.parameters)) if left.max_iter > 0 else result
+
+    def on(self, model: Model, start: Any, tol: float) -> EMResult:
+        """Further from where a fit ended, with another tolerance."""
+        return replace(self, tol=tol)(model, start)
 
     def simulate(self, model: DeclaredModel, start: Any, rng: np.random.Generator) -> EMResult:
         """The same by stochastic approximation EM."""
@@ -287,10 +317,6 @@ def best_of(
 def _collapsed(result: EMResult) -> int:
     """How many findings tell of a component on its floor, or of a likelihood without bound."""
     return sum(finding.code in ("floor", "unbounded") for finding in result.findings)
-
-
-def _was_stopped(result: EMResult) -> bool:
-    return result.status in (Status.INTERRUPTED, Status.STOPPED)
 
 
 def as_generator(random_state: Any) -> np.random.Generator:

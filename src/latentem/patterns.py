@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,8 @@ from ._typing import Array, FloatArray
 from .errors import ParameterError
 
 HELD = -1
+# What a noise covariance may be, where its entries are not given one by one.
+STRUCTURES = ("full", "diagonal", "isotropic")
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,13 @@ class Pattern:
         return spread(self.groups, means_of(self.groups, array), np.nan_to_num(self.values))
 
 
+def pattern_of_variances(noise: Any, size: int) -> Pattern:
+    """The pattern of variances (size,) that are free each, "diagonal", or equal, "isotropic", or given by entries."""
+    if isinstance(noise, str):
+        noise = {"diagonal": None, "isotropic": ["same"] * size}[noise]
+    return Pattern.of("noise", noise, (size,))
+
+
 def means_of(groups: Array, array: FloatArray) -> FloatArray:
     """The mean of each group's entries, in order of the groups' numbers."""
     free = groups >= 0
@@ -104,6 +114,28 @@ def spread(groups: Array, free: FloatArray, held: FloatArray) -> FloatArray:
     """The array whose entries are those of their groups, and `held` where they have none."""
     padded = np.append(free, 0.0)
     return np.where(groups >= 0, padded[groups], held)
+
+
+def sums_of(groups: Array, slopes: FloatArray) -> FloatArray:
+    """Derivatives by the free numbers: sums over the entries that each drives."""
+    free = groups >= 0
+    return np.asarray(np.bincount(groups[free], slopes[free]))
+
+
+def side_by_side(parts: Mapping[str, Pattern]) -> Pattern:
+    """Patterns (p, ·) as one; a name is one of its own in each."""
+    p = next(iter(parts.values())).shape[0]
+    width = sum(int(np.prod(pattern.shape[1:], dtype=int)) for pattern in parts.values())
+    if all(pattern.is_free for pattern in parts.values()):
+        return Pattern((), (p, width))
+    tables = [_prefixed(name, pattern.array).reshape(p, pattern.array.size // p) for name, pattern in parts.items()]
+    return Pattern.of("coefficients", np.concatenate(tables, axis=1), (p, width))
+
+
+def _prefixed(prefix: str, entries: Array) -> Array:
+    named = np.empty(entries.size, dtype=object)
+    named[:] = [f"{prefix} {entry}" if isinstance(entry, str) else entry for entry in entries.flat]
+    return named
 
 
 def _nested(entries: Any, name: str) -> Any:

@@ -129,6 +129,10 @@ class EMResult:
     n_rows : int
     source : Source or None
         The data that were fitted, for questions asked later; they are not copied, pickled or saved with the result.
+    certificate : Certificate or None
+        What the end of the fit is, where `fit(…, certify=True)` asked.
+    maxima : MapOfMaxima or None
+        Where the starts ended, of several.
     """
 
     model: Any
@@ -144,6 +148,8 @@ class EMResult:
     expectation: Any
     n_rows: int
     source: Any = field(default=None, compare=False, metadata={"stored": False})
+    certificate: Any = field(default=None, compare=False, metadata={"stored": False})
+    maxima: Any = field(default=None, compare=False, metadata={"stored": False})
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "source": None}
@@ -178,6 +184,12 @@ class EMResult:
         from .inference import certify
 
         return certify(self, **options)
+
+    def standard_errors(self, method: str = "oakes", **options: Any) -> Any:
+        """Standard errors of the estimates, and why some have none; see `inference.standard_errors`."""
+        from .inference import standard_errors
+
+        return standard_errors(self, method, **options)
 
     @property
     def aic(self) -> float:

@@ -52,8 +52,12 @@ def run(initial: Any, transition: Any, log_density: Any, edges: Any, both: Any =
         posterior[:, start:stop] = probabilities
         told[end].append((start, stop))
 
+    def in_pairs(*pairs: Any) -> None:
+        for pair in pairs:
+            both(*pair)
+
     found = smooth_from_both_ends(
-        initial, transition, edges, lambda a, b: log_density[:, a:b].copy(), visit, both
+        initial, transition, edges, lambda a, b: log_density[:, a:b].copy(), visit, in_pairs
     )
     return found.first, found.pairs, found.log_likelihood, posterior, told
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from latentem.kernels.viterbi import decode, decode_reference, k_best_paths
+from latentem.kernels.inhomogeneous_chain import decode_inhomogeneous
+from latentem.kernels.viterbi import decode, decode_in_blocks, decode_reference, k_best_paths
 
 
 def problem(seed: int, n_states: int, length: int, zeros: bool = True) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -50,6 +51,31 @@ def test_compiled_paths_are_those_of_the_reference_also_where_many_are_equal(use
         assert np.array_equal(got[1], expected[1])
 
 
+@pytest.mark.parametrize("n_states", [1, 3, 8, 9, 257])
+@pytest.mark.parametrize("edges", [[0, 300], [0, 1, 2, 66, 130, 300], [0, 8, 64, 129, 300]])
+def test_a_path_in_blocks_is_the_path_of_the_whole(either: str, n_states: int, edges: list[int]) -> None:
+    case = problem(n_states, n_states, 300)
+    flat = np.full(n_states, 1 / n_states), np.full((n_states, n_states), 1 / n_states), np.round(case[2] / 4)
+    for initial, transition, log_density in (case, flat):
+        expected = decode(initial, transition, log_density, np.array([0, 300]))
+        blocks = (log_density[:, a:b] for a, b in itertools.pairwise(edges))
+        states, log_joint = decode_in_blocks(initial, transition, blocks, 300)
+        assert states.dtype == expected[0].dtype
+        assert np.array_equal(states, expected[0])
+        assert log_joint == expected[1][0]
+
+
+@pytest.mark.parametrize("where", [0, 1, 7, 8, 63, 64, 99])
+@pytest.mark.parametrize("value", [-np.inf, np.nan, np.inf])
+def test_blocks_that_are_impossible_or_undefined_have_no_path(either: str, where: int, value: float) -> None:
+    initial, transition, log_density = problem(3, 3, 100)
+    log_density[:, where] = value
+    blocks = (log_density[:, a:b] for a, b in [(0, 8), (8, 64), (64, 100)])
+    states, log_joint = decode_in_blocks(initial, transition, blocks, 100)
+    assert states.tolist() == [-1] * 100
+    assert log_joint == -np.inf
+
+
 def test_of_equal_paths_the_lowest_states_are_taken(either: str) -> None:
     states, _ = decode(np.full(3, 1 / 3), np.full((3, 3), 1 / 3), np.zeros((3, 5)), np.array([0, 5]))
     assert states.tolist() == [0] * 5
@@ -64,6 +90,20 @@ def test_impossible_and_undefined_sequences_have_no_path(either: str) -> None:
         assert states[4:8].tolist() == [-1] * 4
         assert np.all(np.delete(states, range(4, 8)) >= 0)
         assert np.isneginf(log_joint).tolist() == [False, True, False]
+
+
+@pytest.mark.parametrize("offsets", [[0], [0, 1, 9, 20]])
+@pytest.mark.parametrize("value", [0.0, -np.inf, np.nan, np.inf])
+def test_a_chain_with_a_matrix_a_row_has_the_same_paths(offsets: list[int], value: float) -> None:
+    initial, transition, log_density = problem(4, 3, offsets[-1])
+    log_density[:, 4:5] += value
+    expected = decode_reference(initial, transition, log_density, np.array(offsets))
+    with np.errstate(divide="ignore"):
+        steps = np.repeat(np.log(transition)[:, :, None], offsets[-1], axis=2)
+        log_density[:, offsets[:-1]] += np.log(initial)[:, None]
+    states, log_joint = decode_inhomogeneous(steps, log_density, np.array(offsets))
+    assert np.array_equal(states, expected[0])
+    assert np.array_equal(log_joint, expected[1])
 
 
 @pytest.mark.parametrize("k", [1, 2, 7, 1000])

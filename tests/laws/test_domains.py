@@ -26,6 +26,7 @@ from latentem.domains import (
     Tied,
     UnitInterval,
 )
+from latentem.domains.matrices import Noise
 from latentem.errors import ParameterError
 from latentem.kernels.derivatives import gradient
 
@@ -211,6 +212,25 @@ def test_no_extrapolation_opens_a_transition_that_is_forbidden(zero):
     here, there = (Simplex().flatten(p / p.sum()) for p in (before, after))
     for step in (0.5, 4.0, -3.0):
         assert Simplex().unflatten(here + step * (there - here), (3,))[zero] == 0
+
+
+@pytest.mark.parametrize(("value", "same"), [(np.array([0.5, 2, 3]), Positive()), (MATRICES[0], PositiveDefinite())])
+def test_noise_has_the_coordinates_of_variances_or_of_a_matrix(value, same):
+    noise, shape = Noise(), value.shape
+    vector = noise.flatten(value)
+    np.testing.assert_array_equal(vector, same.flatten(value))
+    np.testing.assert_array_equal(noise.unflatten(vector, shape), same.unflatten(vector, shape))
+    assert noise.coordinate_names("x", shape) == same.coordinate_names("x", shape)
+    assert noise.n_free(shape) == same.n_free(shape) == len(vector)
+
+
+def test_noise_may_be_singular_but_not_negative_and_has_one_shape_or_its_square():
+    for inside in ([0, 1, 2], np.zeros((2, 2)), np.ones((2, 2)), np.eye(3)):
+        assert Noise().contains(np.asarray(inside, float))
+    wrong_values = ([-1, 1], [NAN, 1], [[1, 2], [2, 1]], [[1, 0.5], [0, 1]], [[INF, 0], [0, 1]])
+    for outside in (*wrong_values, 1, np.ones((2, 3)), np.ones((2, 2, 2))):
+        assert not Noise().contains(np.asarray(outside, float))
+    assert Noise(2).contains(np.ones(2)) and not Noise(2).contains(np.ones(3))
 
 
 def test_a_matrix_that_is_not_symmetric_is_told_at_any_scale():

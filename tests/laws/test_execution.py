@@ -9,12 +9,15 @@ import pytest
 import zoo
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from latentem.data import ArraySource
+from latentem import GaussianHMM
+from latentem.data import ArraySource, Batch
 from latentem.em import run
 from latentem.execution import Processes, Serial, Threads
 from latentem.execution.blas import single_threaded_blas
 from latentem.execution.reduction import BLOCK, PairwiseSum, pairwise_sum
+from latentem.execution.spare import each, threads_for_a_chunk
 from latentem.families.gaussian import FullGaussian, FullGaussianParameters
+from latentem.kernels.viterbi import decode
 from latentem.latents import Categorical, MarkovChain
 from latentem.latents.categorical import CategoricalParameters
 from latentem.model import LatentVariableModel, ModelParameters
@@ -52,6 +55,36 @@ def test_an_e_step_has_the_same_bits(executor, n_chunks):
     assert len(source.chunks) == n_chunks
     expected = Serial().fold(Bound(model, start), source)
     assert same_bits(executor.fold(Bound(model, start), source), expected)
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_each_result_comes_in_order_and_so_does_an_error(threads):
+    def halved(number):
+        if number % 2:
+            raise ValueError(f"{number} is odd")
+        return number // 2
+
+    with threads_for_a_chunk(threads):
+        assert list(each(halved, range(0, 60, 2))) == list(range(30))
+        found = each(halved, [0, 2, 5, 4, 7])
+        assert [next(found), next(found)] == [0, 1]
+        with pytest.raises(ValueError, match="5 is odd"):
+            next(found)
+
+
+@pytest.mark.parametrize("executor", ["serial", Threads(1), Threads(3), None])
+def test_a_path_does_not_depend_on_the_threads(executor):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40_000, 2)) + np.repeat(rng.integers(3, size=(400, 1)), 100, axis=0)
+    made = GaussianHMM(3, covariance_type="full", executor=executor)
+    made.startprob_, made.transmat_ = np.full(3, 1 / 3), np.full((3, 3), 0.01) + 0.97 * np.eye(3)
+    made.means_, made.covars_ = np.arange(3.0)[:, None] * np.ones(2), np.tile(np.eye(2), (3, 1, 1))
+    model, params = made._fitted()
+    log_density = model.state_densities(params, Batch(x))
+    states, log_joint = decode(params.latent.initial, params.latent.transition, log_density, np.array([0, len(x)]))
+    found = made.decode(x)
+    assert np.array_equal(found[1], states)
+    assert found[0] == log_joint[0]
 
 
 class Bound:

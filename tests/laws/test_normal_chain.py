@@ -14,7 +14,8 @@ from latentem.data import ArraySource, Batch
 from latentem.em import run
 from latentem.errors import DataError, ParameterError
 from latentem.execution import Processes, Serial, Threads
-from latentem.families.linear_gaussian import LinearGaussian, LinearGaussianParameters
+from latentem.families.linear_gaussian import LinearGaussian
+from latentem.families.linear_gaussian_parameters import LinearGaussianParameters
 from latentem.kernels.derivatives import gradient
 from latentem.latents import NormalChain
 from latentem.latents.chain_parameters import NormalChainParameters

@@ -10,7 +10,7 @@ import latentem as em
 from latentem.data import ArraySource, Batch
 from latentem.errors import DataError, ParameterError
 from latentem.families import Components, Constrained, LinearGaussian, Plate, Poisson, Product
-from latentem.families.linear_gaussian import LinearGaussianParameters
+from latentem.families.linear_gaussian_parameters import LinearGaussianParameters
 from latentem.latents import Categorical, MarkovChain, Normal
 from latentem.latents.normal import NormalParameters
 from latentem.model import LatentVariableModel, ModelParameters, Prior

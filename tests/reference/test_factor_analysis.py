@@ -11,7 +11,7 @@ from sklearn.decomposition import PCA, FactorAnalysis as Peer
 import latentem as em
 from latentem.estimators import FactorAnalysis, FindingWarning, ProbabilisticPCA
 from latentem.families import LinearGaussian
-from latentem.families.linear_gaussian import LinearGaussianParameters
+from latentem.families.linear_gaussian_parameters import LinearGaussianParameters
 from latentem.latents import Normal
 from latentem.model import LatentVariableModel, ModelParameters
 
@@ -65,6 +65,28 @@ def test_harmans_physical_measurements_are_as_in_rs_examples(q):
     assert measures.bartlett_chi_square == pytest.approx(statistic, abs=5.1e-3)
     assert measures.df == df
     assert measures.bartlett_p_value == pytest.approx(p, rel=5e-3)
+
+
+@pytest.mark.parametrize("q", [1, 2, 3, 4, 5])
+def test_24_psychological_tests_are_as_factanal_has_them(q):
+    found = case("fa_harman_psychological")
+    expected, n = found.expected[f"factors_{q}"]["factanal"], found.record["n"]
+    fit = FactorAnalysis(q, tol=1e-9).fit_covariance(found.columns(), n)
+    assert fit.converged_
+    np.testing.assert_allclose(fit.uniquenesses_, expected["uniquenesses"], atol=found.tolerance["uniquenesses"])
+    measures = fit.fit_measures()
+    assert measures.chi_square / n == pytest.approx(expected["objective"], abs=found.tolerance["objective"])
+    assert measures.bartlett_chi_square == pytest.approx(expected["chisq_Bartlett"], abs=1e-6)
+    assert measures.bartlett_p_value == pytest.approx(expected["p"], rel=1e-6)
+    assert measures.df == expected["dof"]
+
+
+def test_24_psychological_tests_are_as_r_prints_them():
+    found = case("fa_harman_psychological")
+    printed = found.record["published"]["factors_4"]
+    fit = FactorAnalysis(4).fit_covariance(found.columns(), found.record["n"])
+    np.testing.assert_allclose(fit.uniquenesses_, printed["uniquenesses"], atol=5.5e-4)
+    assert fit.fit_measures().bartlett_chi_square == pytest.approx(printed["chisq_Bartlett"], abs=5.1e-3)
 
 
 def test_loadings_of_one_factor_are_those_of_factanal():

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array, FloatArray
-from .base import Shaped, count, pick
+from .base import Domain, Shaped, count, pick
+from .elementwise import Positive
 
 _LARGEST_FACTOR_LOG = 350.0
 _LARGEST_FACTOR = float(np.exp(_LARGEST_FACTOR_LOG))
@@ -58,6 +59,45 @@ class PositiveDefinite(Shaped):
         kinds = np.where(i == j, "log ", "")
         rows = labels[..., i, j].reshape(-1, len(i))
         return [f"{kind}{label} (Cholesky)" for row in rows for kind, label in zip(kinds, row, strict=True)]
+
+
+@dataclass(frozen=True, init=False, repr=False)
+class Noise(Shaped):
+    """Variances (d,) of at least zero, or a covariance matrix (d, d), which may be singular where it is held.
+
+    The coordinates are those of `Positive`, or of `PositiveDefinite`.
+
+    Parameters
+    ----------
+    *sizes : int
+        Shape of the array; by default it is left to the array.
+    """
+
+    def n_free(self, shape: tuple[int, ...]) -> int:
+        return _noise_of(len(shape)).n_free(shape)
+
+    def flatten(self, value: FloatArray) -> FloatArray:
+        return _noise_of(np.ndim(value)).flatten(value)
+
+    def unflatten(self, vector: FloatArray, shape: tuple[int, ...], xp: Any = np) -> FloatArray:
+        return _noise_of(len(shape)).unflatten(vector, shape, xp)
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        return len(shape) in (1, 2) and len(set(shape)) == 1 and self.shape in ((), shape)
+
+    def _holds(self, value: FloatArray) -> bool:
+        if not np.all(np.isfinite(value)):
+            return False
+        if value.ndim == 1:
+            return bool(np.all(value >= 0))
+        return bool(np.allclose(value, value.T) and np.linalg.eigvalsh(value)[0] >= -1e-12 * np.abs(value).max())
+
+    def _names(self, labels: Array) -> list[str]:
+        return _noise_of(labels.ndim)._names(labels)
+
+
+def _noise_of(n_axes: int) -> Domain:
+    return Positive() if n_axes == 1 else PositiveDefinite()
 
 
 @dataclass(frozen=True, init=False, repr=False)

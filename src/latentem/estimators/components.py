@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
-from typing import Any
-
 import numpy as np
 
 from .._typing import Array, FloatArray
 from ..data import Source
-from ..errors import ParameterError
-from ..families.components import Components
 from ..model import LatentVariableModel, ModelParameters
-from ..models.starts import draw_pool
-from ..parameters import Parameters
+from ..models.relabelling import permute
 
 ORDERS = ("weight", "mean")
 
@@ -45,33 +39,6 @@ def component_means(model: LatentVariableModel, params: ModelParameters, source:
         sums += r @ np.nan_to_num(batch.values)
         counts += r @ batch.observed.astype(float)
     return sums / np.where(counts > 0, counts, 1.0)
-
-
-def permute(model: LatentVariableModel, params: ModelParameters, source: Source, permutation: Array) -> ModelParameters:
-    """Parameters with the components rearranged.
-
-    Which arrays have an axis of components is seen by comparing rough parameters for K and for K + 1 of them.
-    """
-    k = model.latent.n_states
-    if isinstance(model.family, Components):
-        raise ParameterError("components of different families keep the order of their list; use order=None")
-    pool = draw_pool(source, np.random.default_rng(0), 100)
-    emission = _permuted(params.emission, model.family.start(pool, k), model.family.start(pool, k + 1), k, permutation)
-    return ModelParameters(replace(params.latent, weights=params.latent.weights[permutation]), emission)
-
-
-def _permuted(value: Any, fewer: Any, more: Any, k: int, permutation: Array) -> Any:
-    if isinstance(value, Parameters):
-        changes = {
-            name: _permuted(getattr(value, name), getattr(fewer, name), getattr(more, name), k, permutation)
-            for name in (field.name for field in fields(value))
-        }
-        return replace(value, **changes)
-    if isinstance(value, tuple):
-        return tuple(_permuted(v, f, m, k, permutation) for v, f, m in zip(value, fewer, more, strict=True))
-    before, after = np.shape(fewer), np.shape(more)
-    by_component = before[:1] == (k,) and after[:1] == (k + 1,)
-    return np.asarray(value)[permutation] if by_component else value
 
 
 def match_labels(model: LatentVariableModel, params: ModelParameters, source: Source) -> ModelParameters:

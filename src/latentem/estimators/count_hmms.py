@@ -39,6 +39,7 @@ class CategoricalHMM(HiddenMarkov):
         Number of symbols C; one more than the largest code of the data unless it is given."""
 
     _letters: ClassVar[dict[str, str]] = {"e": "emissionprob_"}
+    _takes_counts = True
     _held_names: ClassVar[dict[str, str]] = {"e": "columns.0.probabilities"}
     _parameter_constraints: dict[str, Any] = {
         **HiddenMarkov._parameter_constraints,
@@ -113,11 +114,6 @@ class CategoricalHMM(HiddenMarkov):
     def _unpack(self, emission: Any) -> dict[str, Any]:
         return {"emissionprob_": np.array(emission.columns[0].probabilities)}
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.positive_only = tags.input_tags.categorical = True
-        return tags
-
 
 document(
     CategoricalHMM,
@@ -138,6 +134,7 @@ class PoissonHMM(WithFeatures):
         Gamma priors with log density α log λ - β λ: α more events, seen in β more steps."""
 
     _letters: ClassVar[dict[str, str]] = {"l": "lambdas_"}
+    _takes_counts = True
     _held_names: ClassVar[dict[str, str]] = {"l": "rates"}
     _parameter_constraints: dict[str, Any] = {
         **HiddenMarkov._parameter_constraints,
@@ -179,11 +176,6 @@ class PoissonHMM(WithFeatures):
     def _unpack(self, emission: Any) -> dict[str, Any]:
         return {"lambdas_": np.array(emission.rates)}
 
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.positive_only = tags.input_tags.categorical = True
-        return tags
-
 
 document(
     PoissonHMM,
@@ -204,6 +196,7 @@ class MultinomialHMM(WithFeatures):
         Totals that the rows must have, where they should be checked; `sample` needs one number, or that of the data."""
 
     _letters: ClassVar[dict[str, str]] = {"e": "emissionprob_"}
+    _takes_counts = True
     _held_names: ClassVar[dict[str, str]] = {"e": "probabilities"}
     _parameter_constraints: dict[str, Any] = {
         **HiddenMarkov._parameter_constraints,
@@ -285,7 +278,6 @@ class MultinomialHMM(WithFeatures):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.input_tags.positive_only = tags.input_tags.categorical = True
         tags.input_tags.allow_nan = False
         return tags
 

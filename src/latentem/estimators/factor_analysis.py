@@ -51,8 +51,8 @@ class FactorAnalysis(FactorModel):
         ψ.
     mean_ : (p,)
     loglike_ : list of float
-        The course of the log-likelihood; the last is that of these very parameters.  Where noise variances ran to
-        their floors, the course of the last climb.
+        The course of the log-likelihood, an entry for each iteration that changed it; the last is that of these very
+        parameters.  Where noise variances ran to their floors, the course of the last climb.
     n_iter_ : int
     converged_ : bool
     rotation_matrix_ : (q, q)

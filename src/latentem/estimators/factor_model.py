@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import replace
 from functools import partial
+from itertools import groupby
 from math import inf, nan
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self, cast
@@ -23,8 +24,10 @@ from ..errors import DataError, ParameterError
 from ..execution.opening import opened
 from ..families.columnwise import weighted_column_mean
 from ..families.gaussian import FullGaussian, FullGaussianParameters
-from ..families.linear_gaussian import LinearGaussian, LinearGaussianParameters, loadings_given_noise
+from ..families.linear_gaussian import LinearGaussian
+from ..families.linear_gaussian_parameters import LinearGaussianParameters
 from ..fitting import as_acceleration, as_generator, best_of, name_places
+from ..kernels.factors import left_over, likely_factors, loadings_given_noise
 from ..kernels.gaussian import inverse_factors
 from ..kernels.rotations import METHODS, Rotation, rotate
 from ..latents import Categorical, Normal
@@ -45,8 +48,6 @@ from .undoing import unchanged_on_error
 SUSPECT, SUSPECT_IF_SLOW, ON_ITS_WAY = 1e-2, 0.1, 1e-3
 # Rows in a chunk: a few compiled calls each, which make no products of columns but their sum.
 CHUNK_ROWS = 2016
-# EM steps on the covariance with which a start is made.
-START_STEPS = 40
 # How many columns are tried at their floors at a time.
 TRIED = 3
 _SINGULAR = (
@@ -171,7 +172,7 @@ class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         return q
 
     def _model(self, scale: FloatArray, q: int) -> LatentVariableModel:
-        floors = tuple(float(floor) for floor in max(self.floor, 1e-12) * scale**2)
+        floors = tuple((max(self.floor, 1e-12) * scale**2).tolist())
         return LatentVariableModel(Normal(max(q, 1)), self._family(q, floors))
 
     def _family(self, q: int, floors: tuple[float, ...]) -> LinearGaussian:
@@ -214,10 +215,9 @@ class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def _start(
         self, model: LatentVariableModel, few: Source, q: int, rng: np.random.Generator | None, scale: FloatArray
     ) -> LinearGaussianParameters:
-        """From the user's noise variances, random ones, or those of Jöreskog (1967), each with its best loadings.
+        """From the user's noise variances or random ones, each with its best loadings; else from `likely_factors` of S.
 
-        Jöreskog's are (1 - q / 2p) / (S⁻¹)ᵢᵢ, and a few EM steps on S alone go on from them; principal axes serve where
-        S is singular or entries are missing.
+        Principal axes serve where S is singular or entries are missing.
         """
         pool = _pooled(few)
         offset = weighted_column_mean(pool)
@@ -231,33 +231,30 @@ class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         elif given is not None:
             noise = np.maximum(_checked_variances(given, p) / scale**2, 1e-12)
         elif self._noise == "isotropic":
-            noise = np.full(p, _left_over(covariance, q))
+            noise = np.full(p, left_over(covariance, q))
         elif pool.missing or _is_singular(covariance, SINGULAR):
             return cast("LinearGaussianParameters", model.family.start(pool, q))
         else:
-            noise = (1 - 0.5 * q / p) / np.diagonal(np.linalg.inv(covariance))
-            loadings = loadings_given_noise(covariance, noise, q)
-            return LinearGaussianParameters.of(offset, *_stepped(covariance, loadings, noise, max(self.floor, 1e-12)))
+            return LinearGaussianParameters.of(offset, *likely_factors(covariance, q, max(self.floor, 1e-12)))
         if self._noise == "isotropic":
             noise = np.full(p, noise.mean())
         return LinearGaussianParameters.of(offset, loadings_given_noise(covariance, noise, q), noise)
 
-    def _store(
-        self, result: EMResult, few: Source, source: Source, found: list[Finding], n: int
-    ) -> None:
+    def _store(self, result: EMResult, few: Source, source: Source, found: list[Finding], n: int) -> None:
         p, q = source.n_columns, self._factors(source.n_columns)
         findings = (*found, *_identification(p, q, n, self._noise), *result.findings)
         self.result_ = name_places(replace(result, findings=findings), source)
         self._show(result.parameters, q)
         self._stream = None
-        self.loglike_ = [objective for _, objective in result.history]
-        self.n_iter_ = max(1, len(self.loglike_) - 1)
+        self.loglike_ = [objective for objective, _ in groupby(objective for _, objective in result.history)]
+        self.n_iter_ = max(1, len(result.history) - 1)
         self.converged_ = result.converged
         self._moments = _table(few) if few is not source or few.n_rows <= p + 1 else None
         tell(self.result_)
         if not result.converged:
-            warnings.warn(f"{type(self).__name__} did not converge; {result.status.value}", ConvergenceWarning,
-                          stacklevel=4)
+            warnings.warn(
+                f"{type(self).__name__} did not converge; {result.status.value}", ConvergenceWarning, stacklevel=4
+            )
 
     def _show(self, parameters: ModelParameters, q: int) -> None:
         """As attributes, rotated."""
@@ -584,27 +581,6 @@ def _covariance(batch: Any, mean: FloatArray) -> FloatArray:
     weights = batch.unit_weights(per_group=False)
     deviations = np.where(batch.observed, batch.values - mean, 0.0)
     return np.asarray((deviations.T * weights) @ deviations / weights.sum())
-
-
-def _stepped(
-    covariance: FloatArray, loadings: FloatArray, noise: FloatArray, floor: float
-) -> tuple[FloatArray, FloatArray]:
-    """Loadings and noise after EM steps on the covariance (Rubin and Thayer 1982), each far cheaper than a pass."""
-    variances, one = np.diagonal(covariance), np.eye(loadings.shape[1])
-    for _ in range(START_STEPS):
-        weighted = loadings / noise[:, None]
-        b = np.linalg.solve(one + loadings.T @ weighted, weighted.T)
-        cross = covariance @ b.T
-        loadings = np.linalg.solve(one - b @ loadings + b @ cross, cross.T).T
-        noise = np.maximum(variances - np.sum(loadings * cross, axis=1), floor)
-    return loadings, noise
-
-
-def _left_over(covariance: FloatArray, q: int) -> float:
-    """The mean of all eigenvalues but the leading q: the noise of probabilistic PCA (Tipping and Bishop 1999)."""
-    values = np.linalg.eigvalsh(covariance)
-    rest = values[: len(values) - q]
-    return float(max(rest.mean() if len(rest) else 0.0, 1e-12 * values[-1], np.finfo(float).tiny))
 
 
 def _checked_variances(given: Any, p: int) -> FloatArray:

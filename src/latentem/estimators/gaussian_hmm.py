@@ -108,19 +108,11 @@ class GaussianHMM(WithFeatures):
         return "means" if letter == "m" else FIELDS[self.covariance_type]
 
     def _bare_family(self, source: Source | None) -> Family[Any, Any]:
-        if source is None:
-            return FAMILIES[self.covariance_type](floor=0.0)
-        floor = variance_floor(self.reg_covar, source)
-        return FAMILIES[self.covariance_type](
-            floor=float(np.mean(floor)) if self.covariance_type == "spherical" else floor
-        )
+        return normal_family(self.covariance_type, self.reg_covar, source)
 
     def _first_emission(self, model: Any, source: Source, rng: Any, workers: Any) -> Any:
         emission = super()._first_emission(model, source, rng, workers)
-        name = FIELDS[self.covariance_type]
-        spread = getattr(emission, name)
-        added = self.min_covar * (np.eye(source.n_columns) if self.covariance_type in ("full", "tied") else 1.0)
-        return replace(emission, **{name: spread + added})
+        return widened(emission, self.covariance_type, self.min_covar)
 
     def _prepared(self, attributes: dict[str, Any], family: Any) -> dict[str, Any]:
         if "c" not in self.params:
@@ -166,6 +158,21 @@ document(
 )
 
 
+def normal_family(kind: str, reg_covar: float | str, source: Source | None) -> Any:
+    """The family of a covariance type with the floor for these data; without data without one."""
+    _check_type(kind)
+    if source is None:
+        return FAMILIES[kind](floor=0.0)
+    floor = variance_floor(reg_covar, source)
+    return FAMILIES[kind](floor=float(np.mean(floor)) if kind == "spherical" else floor)
+
+
+def widened(emission: Any, kind: str, min_covar: float) -> Any:
+    """Normals that a start found, with `min_covar` added to their variances."""
+    added = min_covar * (np.eye(emission.means.shape[1]) if kind in ("full", "tied") else 1.0)
+    return replace(emission, **{FIELDS[kind]: getattr(emission, FIELDS[kind]) + added})
+
+
 def normal_prior(
     means: FloatArray, weights: FloatArray, scatter: FloatArray, counts: FloatArray
 ) -> NormalInverseWishart | None:
@@ -206,8 +213,7 @@ def check_covariances(name: str, covars: Any, kind: str, n: int, d: int | None =
 
     `d` is the number of columns where it is known; a spherical type takes any array with n entries.
     """
-    if kind not in FAMILIES:
-        raise ParameterError(f"covariance_type must be one of {', '.join(sorted(FAMILIES))}, got {kind!r}")
+    _check_type(kind)
     checked = np.array(covars, dtype=float)
     if kind == "spherical":
         checked = checked.ravel()
@@ -229,6 +235,11 @@ def check_covariances(name: str, covars: Any, kind: str, n: int, d: int | None =
             where = f"{name}[{k}]" if checked.ndim == 3 else name
             raise ParameterError(f"{where} must be symmetric and positive definite, got {matrix.tolist()}")
     return 0.5 * (checked + np.swapaxes(checked, -1, -2))
+
+
+def _check_type(kind: str) -> None:
+    if kind not in FAMILIES:
+        raise ParameterError(f"covariance_type must be one of {', '.join(sorted(FAMILIES))}, got {kind!r}")
 
 
 def filled_covariances(covars: FloatArray, kind: str, n: int, d: int) -> FloatArray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -19,8 +20,16 @@ from ..latents import Categorical
 from ..latents.categorical import CategoricalParameters, CategoricalStatistics
 from ..model import Family, LatentVariableModel, ModelParameters, Prior
 from ..models.starts import initial_parameters
-from .gaussian_hmm import PARAMETERS, check_covariances, covariance_prior, normal_prior
-from .gaussian_mixture import FAMILIES, FIELDS, lift, variance_floor
+from .gaussian_hmm import (
+    PARAMETERS,
+    check_covariances,
+    covariance_prior,
+    innermost,
+    normal_family,
+    normal_prior,
+    widened,
+)
+from .gaussian_mixture import FAMILIES, FIELDS, lift
 from .hmm import HiddenMarkov, WithFeatures, dirichlet_counts, per_state, probabilities
 from .hmm_options import OWN, PRIORS, document, run_options
 from .options import constructor
@@ -99,17 +108,9 @@ class GMMHMM(WithFeatures):
     # -- the family ----------------------------------------------------------------------------
 
     def _inner(self, source: Source | None) -> Any:
-        kind = self.covariance_type
-        if source is None:
-            return FAMILIES[kind](floor=0.0)
-        floor = variance_floor(self.reg_covar, source)
-        return FAMILIES[kind](floor=float(np.mean(floor)) if kind == "spherical" else floor)
+        return normal_family(self.covariance_type, self.reg_covar, source)
 
     def _bare_family(self, source: Source | None) -> Family[Any, Any]:
-        if self.covariance_type not in FAMILIES:
-            raise ParameterError(
-                f"covariance_type must be one of {', '.join(sorted(FAMILIES))}, got {self.covariance_type!r}"
-            )
         mixture = LatentVariableModel(Categorical(self.n_mix), self._inner(source))
         return Components((mixture,) * self.n_components)
 
@@ -195,17 +196,13 @@ class GMMHMM(WithFeatures):
             own, weights, chosen = values, weights, np.ones(len(values), bool)
         part = ArraySource(own, weights=weights[chosen])
         start = initial_parameters(mixture, part, init="k-means++", rng=rng, executor=workers)
-        spread = getattr(start.emission, FIELDS[self.covariance_type])
-        added = self.min_covar * (np.eye(values.shape[1]) if self.covariance_type in ("full", "tied") else 1.0)
-        return ModelParameters(start.latent, PARAMETERS[self.covariance_type](start.emission.means, spread + added))
+        return replace(start, emission=widened(start.emission, self.covariance_type, self.min_covar))
 
     def _prepared(self, attributes: dict[str, Any], family: Any) -> dict[str, Any]:
         if "c" not in self.params:
             return attributes
-        inner = family.families[0].family
-        while hasattr(inner, "family"):
-            inner = inner.family
         covars = self._checked_covars(attributes["covars_"], np.shape(attributes["means_"])[-1])
+        inner = innermost(family.families[0])
         return {**attributes, "covars_": np.stack([lift(own, self.covariance_type, inner) for own in covars])}
 
     def _dressed(self, family: Any, emission: Any) -> Any:
@@ -224,8 +221,7 @@ class GMMHMM(WithFeatures):
         if means.ndim != 3 or means.shape[:2] != (k, m) or not np.all(np.isfinite(means)):
             raise ParameterError(f"means_ must be finite with shape ({k}, {m}, number of columns), got {means.shape}")
         covars = self._checked_covars(attributes["covars_"], means.shape[2])
-        make = PARAMETERS.get(self.covariance_type)
-        assert make is not None
+        make = PARAMETERS[self.covariance_type]
         return CompositeParameters(
             tuple(
                 ModelParameters(CategoricalParameters(weight), make(mean, covar))

@@ -53,6 +53,7 @@ class HiddenMarkov(LearnsSequences, SequencePredicting, BaseEstimator, ABC):
     _letters: ClassVar[dict[str, str]]
     _held_names: ClassVar[dict[str, str]] = {}
     _estimates_variances: ClassVar[bool] = False
+    _takes_counts: ClassVar[bool] = False
 
     # -- what a subclass says ------------------------------------------------------------------
 
@@ -416,6 +417,7 @@ class HiddenMarkov(LearnsSequences, SequencePredicting, BaseEstimator, ABC):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
+        tags.input_tags.positive_only = tags.input_tags.categorical = self._takes_counts
         return tags
 
 

@@ -14,10 +14,12 @@ from sklearn.utils.validation import check_is_fitted
 from .._typing import Array, FloatArray
 from ..data import Batch, Source
 from ..errors import ParameterError
+from ..execution.opening import opened
+from ..execution.spare import each, threads_for_a_chunk
 from ..fitting import as_generator
 from ..kernels.filtering import filtered, log_filtered, sample_paths
 from ..kernels.outlook import log_outlook
-from ..kernels.viterbi import decode, k_best_paths
+from ..kernels.viterbi import decode, decode_in_blocks, k_best_paths
 from ..model import LatentVariableModel, ModelParameters, check_batch
 from .distribution_functions import mid_tails
 from .forecasts import Forecast, state_forecast
@@ -35,6 +37,7 @@ class SequencePredicting:
 
     random_state: Any
     algorithm: str
+    executor: Any
     n_components: int
     startprob_: Any
     transmat_: Any
@@ -114,13 +117,13 @@ class SequencePredicting:
             return float(posteriors.max(axis=1).sum()), posteriors.argmax(axis=1)
         source, batches = self._batches(X, lengths, groups)
         states, total = np.empty(source.n_rows, np.intp), 0.0
-        for batch, model, params in batches:
-            chain, log_density = params.latent, self._log_density(batch, model, params)
-            path, log_joint = decode(chain.initial, chain.transition, log_density, batch.group_offsets)
-            if not np.all(np.isfinite(log_joint)):
-                model.infer(params, batch)  # says which sequence is impossible
-            states[rows_of(batch)] = path
-            total += float(log_joint.sum())
+        with opened(self.executor) as workers, threads_for_a_chunk(workers.threads):
+            for batch, model, params in batches:
+                path, log_joint = self._best_paths(batch, model, params)
+                if not np.all(np.isfinite(log_joint)):
+                    model.infer(params, batch)  # says which sequence is impossible
+                states[rows_of(batch)] = path
+                total += float(log_joint.sum())
         return total, in_given_order(source, states)
 
     def predict(self, X: Any, lengths: Any = None, *, groups: Any = None) -> Array:
@@ -276,6 +279,18 @@ class SequencePredicting:
 
     def _log_density(self, batch: Batch, model: LatentVariableModel, params: ModelParameters) -> FloatArray:
         return model.state_densities(params, batch)
+
+    def _best_paths(
+        self, batch: Batch, model: LatentVariableModel, params: ModelParameters
+    ) -> tuple[Array, FloatArray]:
+        """The most probable states, and log p(x, z) of each sequence; of a long one while densities are being found."""
+        chain, parts = params.latent, model.parts(batch)
+        if batch.n_groups > 1 or len(parts) == 1:
+            log_density = self._log_density(batch, model, params)
+            return decode(chain.initial, chain.transition, log_density, batch.group_offsets)
+        densities = each(lambda part: self._log_density(batch.rows_between(*part), model, params), parts)
+        path, log_joint = decode_in_blocks(chain.initial, chain.transition, densities, len(batch))
+        return path, np.array([log_joint])
 
     def _totals(self, X: Any, lengths: Any, groups: Any, sample_weight: Any) -> tuple[float, float]:
         """Σ w log p(x), and the number of rows by their weights."""

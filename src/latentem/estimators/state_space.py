@@ -290,7 +290,7 @@ class LinearGaussianStateSpace(BaseEstimator):
         self.transition_, self.shift_, self.state_inputs_ = latent.transition, latent.shift, latent.inputs
         self.state_noise_ = latent.noise_matrix
         self.loadings_, self.offset_, self.inputs_ = emission.loadings, emission.offset, emission.inputs
-        self.noise_ = np.diag(emission.noise) if emission.noise.ndim == 1 else emission.noise
+        self.noise_ = emission.noise_matrix
         self.initial_mean_, self.initial_covariance_ = start.mean, start.covariance
         self.converged_, self.n_iter_ = result.converged, result.n_iter
         self.log_likelihood_ = result.log_likelihood

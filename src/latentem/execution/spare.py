@@ -1,4 +1,4 @@
-"""Threads to spare: whether a function that is folded over chunks may run two halves of its work at once.
+"""Threads to spare: whether a function that is folded over chunks may do several parts of its work at once.
 
 An executor with fewer chunks than workers has threads to spare, and says so to what it calls; without one nothing is
 spare.
@@ -6,12 +6,19 @@ spare.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
+from typing import TypeVar
 
 from .blas import hold_this_thread
+
+T = TypeVar("T")
+U = TypeVar("U")
+# Calls in flight for each worker.
+AHEAD = 4
 
 _threads: ContextVar[int] = ContextVar("threads for one chunk", default=1)
 
@@ -26,13 +33,46 @@ def threads_for_a_chunk(n: int) -> Iterator[None]:
         _threads.reset(token)
 
 
-def both(one: Callable[[], None], other: Callable[[], None]) -> None:
-    """Call both: at once where a thread is to spare, else one after the other.  The first's error comes out first."""
+def each(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    """function(item) in order; the next ones are under way on other threads where some are to spare."""
+    workers = _threads.get() - 1
+    if workers < 1:
+        yield from map(function, items)
+        return
+    with ThreadPoolExecutor(workers, initializer=hold_this_thread) as pool:
+        yield from in_order(pool, function, items, AHEAD * workers)
+
+
+def in_order(pool: ThreadPoolExecutor, function: Callable[[T], U], items: Iterable[T], ahead: int) -> Iterator[U]:
+    """Results in order, at most `ahead` of them in flight: memory does not grow with the data.
+
+    Workers run in copies of the caller's context, so that NumPy's error state is the caller's.
+    """
+    pending: deque[Future[U]] = deque()
+    try:
+        for item in items:
+            if len(pending) == ahead:
+                yield pending.popleft().result()
+            pending.append(pool.submit(copy_context().run, function, item))
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def in_pairs(*pairs: tuple[Callable[[], None], Callable[[], None]]) -> None:
+    """Call both of each pair, pair by pair: at once where a thread is to spare, else one after the other.
+
+    The first's error comes out first.
+    """
     if _threads.get() < 2:
-        one()
-        other()
+        for one, other in pairs:
+            one()
+            other()
         return
     with ThreadPoolExecutor(1, initializer=hold_this_thread) as pool:
-        future = pool.submit(copy_context().run, other)
-        one()
-        future.result()
+        for one, other in pairs:
+            future = pool.submit(copy_context().run, other)
+            one()
+            future.result()

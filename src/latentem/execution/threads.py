@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -19,10 +17,9 @@ from ..statistics import Statistics
 from .blas import hold_this_thread, single_threaded_blas
 from .reduction import pairwise_sum
 from .serial import Serial
-from .spare import threads_for_a_chunk
+from .spare import AHEAD, in_order, threads_for_a_chunk
 
 T = TypeVar("T", bound=Statistics)
-AHEAD = 4
 
 
 @dataclass(frozen=True)
@@ -41,33 +38,17 @@ class Threads(Executor):
         check_workers(self.n_workers)
 
     def fold(self, function: Callable[[Batch], T], source: Source) -> T:
-        threads = self.n_workers or available_cores()
-        workers = min(threads, len(source.chunks))
-        with threads_for_a_chunk(threads // workers):
+        workers = min(self.threads, len(source.chunks))
+        with threads_for_a_chunk(self.threads // workers):
             if workers == 1:
                 return Serial().fold(function, source)
             with single_threaded_blas(), ThreadPoolExecutor(workers, initializer=hold_this_thread) as pool:
-                return pairwise_sum(_in_order(pool, function, source, AHEAD * workers))
+                calls = in_order(pool, lambda chunk: function(source.read(chunk)), source.chunks, AHEAD * workers)
+                return pairwise_sum(calls)
 
-
-def _in_order(
-    pool: ThreadPoolExecutor, function: Callable[[Batch], T], source: Source, ahead: int
-) -> Iterator[T]:
-    """Results in chunk order, at most `ahead` of them in flight: memory does not grow with the data.
-
-    Workers run in copies of the caller's context, so that NumPy's error state is the caller's.
-    """
-    pending: deque[Future[T]] = deque()
-    try:
-        for chunk in source.chunks:
-            if len(pending) == ahead:
-                yield pending.popleft().result()
-            pending.append(pool.submit(copy_context().run, lambda key: function(source.read(key)), chunk))
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()
+    @property
+    def threads(self) -> int:
+        return self.n_workers or available_cores()
 
 
 def check_workers(n_workers: Any) -> None:

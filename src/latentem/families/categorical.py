@@ -10,7 +10,7 @@ from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import DataError, ParameterError
 from ..kernels.lookup import count_codes, look_up
-from ..kernels.simplex import expected_log_simplex, maximize_simplex
+from ..kernels.simplex import expected_log_simplex, maximize_simplex, simplex_score
 from ..model import Family, Posterior
 from ..parameters import Parameters, Simplex, parameter
 from ..statistics import Statistics
@@ -146,11 +146,6 @@ def log_linear(probabilities: FloatArray, features: FloatArray) -> FloatArray:
     if impossible.any():
         result[impossible.astype(float) @ features > 0] = -np.inf
     return np.asarray(result)
-
-
-def simplex_score(counts: FloatArray, probabilities: FloatArray) -> FloatArray:
-    """The gradient of Σ c log p in the coordinates of `Simplex`: cⱼ - pⱼ Σ c for all but the last j."""
-    return np.asarray((counts - probabilities * counts.sum(axis=-1, keepdims=True))[..., :-1].ravel())
 
 
 def _is_no_code(x: FloatArray) -> Array:

@@ -17,7 +17,7 @@ from ..data import Batch
 from ..errors import ParameterError
 from ..kernels import gaussian as kernel
 from ..kernels.cholesky import log_cholesky_score
-from ..kernels.products import axis_features, expected_sums, product_features, weighted_sums
+from ..kernels.products import axis_features, expected_sums, passes_by, product_features, weighted_sums
 from ..model import Family, Held, Posterior, hold
 from ..parameters import Parameters, Positive, PositiveDefinite, Real, parameter
 from ..statistics import Reference, Statistics
@@ -213,7 +213,10 @@ class _MatrixGaussian(_FlooredGaussian[P]):
             counts, first, second = kernel.moments(batch.values, r, plan, self._features(batch, plan))
         return MomentStatistics(counts, first, second, Reference(plan.references))
 
-    def _features(self, batch: Batch, plan: kernel.GaussianPlan) -> FloatArray:
+    def _features(self, batch: Batch, plan: kernel.GaussianPlan) -> FloatArray | None:
+        """What density and statistics share; None where sharing does not pay."""
+        if passes_by(len(plan.means), batch.values):
+            return None
         return batch.once(("products", plan), lambda: product_features(batch.values, plan.centre))
 
     def admissible(self, params: Any) -> bool:

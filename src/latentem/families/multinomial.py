@@ -11,13 +11,13 @@ from scipy.special import xlogy
 from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import DataError, ParameterError
-from ..kernels.simplex import expected_log_simplex, maximize_simplex
+from ..kernels.simplex import expected_log_simplex, maximize_simplex, simplex_score
 from ..kernels.special import exact_product
 from ..kernels.stirling import deviance, log_minus_excess, log_peak
 from ..model import Family, Posterior
 from ..parameters import Parameters, Simplex, parameter
 from ..statistics import Statistics
-from .categorical import log_linear, simplex_score
+from .categorical import log_linear
 from .columnwise import LARGEST_TERMS, check_support, is_fractional
 
 

@@ -2,5 +2,8 @@
 
 from .certificate import Certificate, Verdict
 from .certifying import certify
+from .estimating import standard_errors
+from .functions import Derived
+from .standard_errors import StandardErrors
 
-__all__ = ["Certificate", "Verdict", "certify"]
+__all__ = ["Certificate", "Derived", "StandardErrors", "Verdict", "certify", "standard_errors"]

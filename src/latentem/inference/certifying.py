@@ -7,30 +7,37 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .._typing import Array, FloatArray
-from ..em import Executor, Problem
-from ..errors import LatentemError, ParameterError
+from .._typing import FloatArray
+from ..domains.base import ZERO
+from ..em import Executor
+from ..errors import LatentemError
 from ..execution.opening import opened
 from ..result import EMResult, Status
 from . import natural
 from .certificate import Certificate, Verdict, leading, shares
-from .edges import Edge, Free, free_directions
+from .edges import Edge, Free
+from .examined import Examination, examined, ground, held_by_bounds, surface_of
+from .krylov import Leading, leading_curvatures
 from .leaving import leave
-from .linearize import Linearized, linearize
+from .linearize import end_of_model
 from .probing import Found, probes
-from .spectrum import Spectrum, spectrum
+from .spectrum import SURE, Spectrum
 from .surface import Point, Surface
 
 # Further away than so many standard errors, curvature here says little of the limit.
 NEAR = 0.1
-# A score of so many standard errors where EM stands still is held by a limit of the model's.
-HELD = 1e-3
+# With curvatures that are off by more, nothing is said.
+NOISE = 0.01
+# With more free parameters than this only the smallest curvatures are found.
+MANY = 300
+GO_ON = "lower tol, raise max_iter, or use an acceleration, and certify again"
 # Beyond the two passes for each free parameter.
 PASSES = 56
+# The logarithm of the odds against what was exactly zero, once it is opened.
 OPENED = 18.0
 
 
-def certify(result: EMResult, *, executor: str | Executor | None = None) -> Certificate:
+def certify(result: EMResult, *, executor: str | Executor | None = None, seed: int = 0) -> Certificate:
     """What the point where a fit ended is, and how far the limit still is.
 
     With s the score, I_o the observed information and I_c that of the complete data, all in unconstrained coordinates,
@@ -38,11 +45,16 @@ def certify(result: EMResult, *, executor: str | Executor | None = None) -> Cert
     each free parameter; probabilities at zero and the like are found first and held.  Directions without curvature are
     followed both ways: where the objective rises the point is a saddle, where it stays level a ridge.
 
+    With more than 300 free parameters only the smallest curvatures are found, in at most 80 passes, and distances are
+    upper bounds.
+
     Parameters
     ----------
     result : EMResult
         With its `source`: as `fit` returned it, not as loaded from a file.
     executor : None, "serial", "threads", "processes" or Executor
+    seed : int
+        Of the vector that the search for the smallest curvatures of many parameters begins with.
 
     Returns
     -------
@@ -53,49 +65,32 @@ def certify(result: EMResult, *, executor: str | Executor | None = None) -> Cert
     ParameterError
         The result has no source.
     """
-    if result.source is None:
-        raise ParameterError("the result has no data with it (it was loaded or pickled); fit again to certify")
-    with opened(executor) as workers:
-        surface = Surface(Problem(result.model, result.source, workers), result.parameters)
-        return _Case.of(surface, result).certificate()
+    if result.parameters.n_free > MANY:
+        with opened(executor) as workers:
+            return certify_many(surface_of(result, workers), result.status, seed)
+    with examined(result, executor) as examination:
+        return _Case(examination, result.status).certificate()
 
 
 @dataclass(frozen=True)
 class _Case:
-    """A fit under examination."""
+    """A fit that is to be judged."""
 
-    surface: Surface
-    result: EMResult
-    point: Point
-    lengths: FloatArray
-    whole: Linearized
-    linear: Linearized
-    spectrum: Spectrum
-    bounds: Array
-
-    @classmethod
-    def of(cls, surface: Surface, result: EMResult) -> _Case:
-        point = surface.at(result.parameters.flatten())
-        slopes, lengths = natural.jacobian(point.parameters)
-        steps, complete = surface.complete_information(point, lengths)
-        after = point.parameters.unflatten(point.em_vector)
-        free = free_directions(point.parameters, after, complete, steps, slopes)
-        whole = linearize(surface, point, free, complete)
-        bounds = held_by_bounds(whole)
-        linear = restricted(whole, ~bounds)
-        return cls(surface, result, point, lengths, whole, linear, spectrum(linear), bounds)
+    examination: Examination
+    status: Status
 
     @property
-    def edges(self) -> tuple[Edge, ...]:
-        return self.linear.free.edges
+    def surface(self) -> Surface:
+        return self.examination.surface
+
+    @property
+    def spectrum(self) -> Spectrum:
+        return self.examination.spectrum
 
     def certificate(self) -> Certificate:
-        edges = opened_edges(self.surface, self.point, self.lengths, self.edges)
-        parts = self.spectrum.vectors.T @ self.linear.score
-        curved = ~self.spectrum.flat
-        stiffness = np.abs(self.spectrum.curvatures[curved])
-        distance = float(np.sqrt(np.sum(parts[curved] ** 2 / stiffness)))
-        gain = 0.5 * float(np.sum(parts[curved] ** 2 / self.spectrum.curvatures[curved]))
+        case = self.examination
+        edges = opened_edges(self.surface, case.point, case.lengths, case.edges)
+        distance, gain = case.distance_and_gain()
         draft = Certificate(
             verdict=Verdict.UNDECIDED,
             reasons=(),
@@ -106,19 +101,21 @@ class _Case:
             eigenvalues=1 - self.spectrum.curvatures,
             error=self.spectrum.error,
             edges=edges,
-            bounds=self._names_of_bounds(),
+            bounds=case.names_of_bounds(),
             along=(),
             passes=0,
         )
         return replace(self._judged(draft), passes=self.surface.passes)
 
     def _judged(self, draft: Certificate) -> Certificate:
-        told = tuple(map(str, draft.edges)) + tuple(f"{name} is held by a limit of the model" for name in draft.bounds)
-        if self.result.status is Status.UNBOUNDED:
+        told = _told(draft)
+        if self.status is Status.UNBOUNDED:
             return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(Status.UNBOUNDED.value, *told))
+        if draft.error > NOISE:
+            reason = f"differences of the score are off by {draft.error:.2g} of the complete information: too much"
+            return replace(draft, reasons=(reason, *told))
         if draft.distance > NEAR:
-            reason = "lower tol, raise max_iter, or use an acceleration, and certify again"
-            return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(reason, *told))
+            return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(GO_ON, *told))
         if self.spectrum.rising.any():
             return self._saddle(draft, self.spectrum.vectors[:, 0], told)
         if self.spectrum.flat.any():
@@ -135,14 +132,14 @@ class _Case:
 
     def _saddle(self, draft: Certificate, direction: FloatArray, told: tuple[str, ...]) -> Certificate:
         """A saddle, with a point beyond it that is higher."""
-        move = self.linear.free.moves @ direction
+        move = self.examination.moves @ direction
         curvature = float(-self.spectrum.curvatures[0])
-        beyond = leave(self.surface, self.point, move, curvature)
-        names = self._along(direction[:, None])
+        beyond = leave(self.surface, self.examination.point, move, curvature)
+        names = self.examination.along(direction[:, None])
         if beyond is None:
             reason = f"the curvature along {', '.join(names)} is positive, but no step along it was found that rises"
             return replace(draft, verdict=Verdict.UNDECIDED, along=names, reasons=(reason, *told))
-        gain = beyond.objective - self.point.objective
+        gain = beyond.objective - self.examination.point.objective
         reason = f"moving {', '.join(names)} raises the objective by {gain:.3g} and more"
         return replace(
             draft, verdict=Verdict.SADDLE, along=names, reasons=(reason, *told), way_out=beyond.parameters
@@ -150,19 +147,20 @@ class _Case:
 
     def _flat(self, draft: Certificate, told: tuple[str, ...]) -> Certificate | None:
         """What steps along the flat directions say; None where the objective falls along all of them."""
-        tried = list(probes(self.surface, self.point, self.linear, self.spectrum, self.lengths, PASSES))
+        case = self.examination
+        tried = list(probes(self.surface, case.point, case.linear, case.spectrum, case.lengths, PASSES))
         rises = [probe for probe in tried if probe.found is Found.RISE]
         if rises:
             end = rises[0]
-            names = self._along(end.direction[:, None])
-            gain = end.point.objective - self.point.objective
+            names = self.examination.along(end.direction[:, None])
+            gain = end.point.objective - self.examination.point.objective
             reason = f"moving {', '.join(names)} raises the objective by {gain:.3g} and more"
             return replace(
                 draft, verdict=Verdict.SADDLE, along=names, reasons=(reason, *told), way_out=end.point.parameters
             )
         level = [probe.direction for probe in tried if probe.found is Found.LEVEL]
         if level:
-            names = self._along(np.array(level).T)
+            names = self.examination.along(np.array(level).T)
             reason = (
                 f"{', '.join(names)} can move together while the objective stays where it is: "
                 "the data do not say where they are"
@@ -170,52 +168,76 @@ class _Case:
             return replace(draft, verdict=Verdict.RIDGE, along=names, reasons=(reason, *told))
         if tried and all(probe.found is Found.FALL for probe in tried):
             return None
-        names = self._along(self.spectrum.vectors[:, self.spectrum.flat])
+        names = self.examination.along(self.spectrum.vectors[:, self.spectrum.flat])
         reason = (
             f"along {', '.join(names)} the curvature is zero within its error; more data or a prior would decide"
         )
         return replace(draft, along=names, reasons=(reason, *told))
 
-    def _along(self, directions: FloatArray) -> tuple[str, ...]:
-        free = self.linear.free
-        moves = free.moves @ directions
-        inverse = 1 / np.maximum(np.linalg.norm(free.moves, axis=1), np.finfo(float).tiny)
-        return leading(self.point.parameters.coordinate_names(), shares(moves, inverse))
 
-    def _names_of_bounds(self) -> tuple[str, ...]:
-        if not self.bounds.any():
-            return ()
-        names = self.point.parameters.coordinate_names()
-        parts = np.sum(self.whole.free.basis[:, self.bounds] ** 2, axis=1)
-        return tuple(names[i] for i in np.flatnonzero(parts > 0.5))
-
-
-def held_by_bounds(linear: Linearized) -> Array:
-    """(m,) bool: free directions along which the score is not zero though EM stands still, or at whose end it does.
-
-    Near a fixed point the score is I_c times the EM step; what is not has been held by the M-step.
-    """
-    information = np.maximum(np.diagonal(linear.complete), np.finfo(float).tiny)
-    standard = np.abs(linear.score) / np.sqrt(information)
-    step = np.abs(linear.em_step) * np.sqrt(information)
-    outside = linear.ends * linear.score >= 0
-    return np.asarray((standard > HELD) & (step <= 1e-3 * standard) | (linear.ends != 0) & outside & (step <= HELD))
-
-
-def restricted(linear: Linearized, free: Array) -> Linearized:
-    """The same in some of the free directions."""
-    if free.all():
-        return linear
-    both = np.ix_(free, free)
-    return Linearized(
-        free=Free(linear.free.basis[:, free], linear.free.steps, linear.free.edges),
-        complete=linear.complete[both],
-        hessian=linear.hessian[both],
-        em_map=linear.em_map[both],
-        score=linear.score[free],
-        em_step=linear.em_step[free],
-        ends=linear.ends[free],
+def certify_many(surface: Surface, status: Status, seed: int) -> Certificate:
+    """The certificate of a fit with many parameters, from its smallest curvatures."""
+    point, _, lengths, complete, free = ground(surface, surface.template.flatten())
+    free, bounds = _within(surface, point, complete, free)
+    try:
+        found = leading_curvatures(surface, point, complete, free, seed)
+    except np.linalg.LinAlgError:
+        found = Leading(np.array([np.nan]), np.inf, np.zeros(len(point.vector)), np.inf)
+    smallest = float(found.curvatures[0])
+    distance = found.distance / np.sqrt(smallest) if smallest > found.error else np.inf
+    draft = Certificate(
+        verdict=Verdict.UNDECIDED,
+        reasons=(),
+        distance=distance,
+        remaining_gain=0.5 * distance**2,
+        rate=1 - smallest,
+        missing_information=1 - smallest,
+        eigenvalues=1 - found.curvatures,
+        error=found.error,
+        edges=opened_edges(surface, point, lengths, free.edges),
+        bounds=bounds,
+        along=leading(point.parameters.coordinate_names(), shares(found.move[:, None], 1 / free.steps)),
+        passes=0,
     )
+    return replace(_judged_many(draft, found, surface, point, status), passes=surface.passes)
+
+
+def _within(surface: Surface, point: Point, complete: FloatArray, free: Free) -> tuple[Free, tuple[str, ...]]:
+    """The directions that no limit of the model's holds, and the names of the coordinates that are held."""
+    moves = free.moves
+    ends = np.array([end_of_model(surface, point, move) for move in moves.T])
+    information = np.einsum("dm,dm->m", moves, complete @ moves)
+    held = held_by_bounds(information, moves.T @ point.score, free.inside(point.em_vector - point.vector), ends)
+    names, parts = point.parameters.coordinate_names(), np.sum(free.basis[:, held] ** 2, axis=1)
+    told = tuple(names[i] for i in np.flatnonzero(parts > 0.5))
+    return Free(free.basis[:, ~held], free.steps, free.edges), told
+
+
+def _told(draft: Certificate) -> tuple[str, ...]:
+    return (*map(str, draft.edges), *(f"{name} is held by a limit of the model" for name in draft.bounds))
+
+
+def _judged_many(draft: Certificate, found: Leading, surface: Surface, point: Point, status: Status) -> Certificate:
+    told, smallest = _told(draft), float(found.curvatures[0])
+    names = ", ".join(draft.along)
+    if status is Status.UNBOUNDED:
+        return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(Status.UNBOUNDED.value, *told))
+    if smallest < -SURE:
+        beyond = leave(surface, point, found.move, -smallest)
+        if beyond is not None:
+            reason = f"moving {names} raises the objective by {beyond.objective - point.objective:.3g} and more"
+            return replace(draft, verdict=Verdict.SADDLE, reasons=(reason, *told), way_out=beyond.parameters)
+    if not smallest > found.error:
+        reason = (
+            f"the smallest curvature found, {smallest:.2g} of the complete data's along {names}, is less than its "
+            f"residual {found.residual:.2g}; fewer parameters, another seed, or a prior would decide"
+        )
+        return replace(draft, reasons=(reason, *told))
+    if draft.distance > NEAR:
+        return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(GO_ON, *told))
+    if not all(edge.keeps for edge in draft.edges):
+        return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=told)
+    return replace(draft, verdict=Verdict.BOUNDARY if told else Verdict.MAXIMUM, reasons=told)
 
 
 def opened_edges(surface: Surface, point: Point, lengths: FloatArray, edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
@@ -224,7 +246,7 @@ def opened_edges(surface: Surface, point: Point, lengths: FloatArray, edges: tup
     far = (np.abs(point.vector) > 300) & (lengths < np.inf)
     if not stuck or not far.any():
         return edges
-    vector = np.where(far, np.sign(point.vector) * OPENED, point.vector)
+    vector = point.vector - np.where(far, np.sign(point.vector), 0.0) * (-np.log(ZERO) - OPENED)
     try:
         ajar = surface.at(vector)
     except (LatentemError, ArithmeticError, ValueError):

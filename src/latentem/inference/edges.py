@@ -12,13 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from .._typing import FloatArray
-from ..domains import Interval, Positive, Simplex
+from .._typing import Array, FloatArray
+from ..domains import Interval, Positive, Real, Simplex
 from . import natural
+from .surface import Point
 
 # An entry is at its edge where even the complete data leave its logarithm uncertain by this variance: where it stands
 # for less than a thousandth of an observation.
 UNKNOWN = 1e3
+# Real numbers have no end; one on its way to infinity is known so many times less well than others of its array.
+LOST = 1e10
 # Entries that an EM step moves away from their edge by more than this share are on their way back.
 RETURNING = 1e-6
 # Directions along which no entry moves by this share of the direction that moves most are no directions at all.
@@ -90,15 +93,15 @@ class Free:
         return np.asarray(self.basis.T @ (along.T / self.steps).T)
 
 
-def free_directions(
-    parameters: Any, em_parameters: Any, complete: FloatArray, steps: FloatArray, slopes: FloatArray
-) -> Free:
+def free_directions(point: Point, after: Any, complete: FloatArray, steps: FloatArray, slopes: FloatArray) -> Free:
     """Which entries are at an edge, and the directions that leave them there.
 
     Parameters
     ----------
-    parameters, em_parameters : Parameters
-        θ and M(θ).
+    point : Point
+        At θ.
+    after : Parameters
+        M(θ).
     complete : (d, d)
         I_c.
     steps : (d,)
@@ -108,18 +111,26 @@ def free_directions(
     """
     moves = slopes * steps
     kept = _directions_that_move(moves)
-    information = kept.T @ (complete * np.outer(steps, steps)) @ kept
-    inverse = _Inverse.of(information)
+    inverse = _Inverse.of(kept.T @ (complete * np.outer(steps, steps)) @ kept)
+    unheard = _unheard(point.parameters, np.array([inverse.form(kept.T @ move) for move in moves]))
     edges, held = [], []
-    for edge, gradient in _candidates(parameters, em_parameters, moves):
+    for edge, gradient in _candidates(point.parameters, after, moves, point.score * steps, unheard):
         inside = kept.T @ gradient
         if not np.any(gradient):
             edges.append(edge)
         elif inverse.form(inside) >= UNKNOWN:
             edges.append(edge)
             held.append(inside)
-    held += [kept.T @ moves[i] for i in _of_empty_states(parameters, edges) if np.any(moves[i])]
+    held += [kept.T @ moves[i] for i in _of_empty_states(point.parameters, edges) if np.any(moves[i])]
     return Free(kept @ _null_space(np.array(held), kept.shape[1]), steps, tuple(edges))
+
+
+def _unheard(parameters: Any, variances: FloatArray) -> Array:
+    """(entries,) bool: the complete data leave these far more uncertain than others of their array."""
+    ends = np.cumsum([np.size(array) for array in parameters.arrays().values()])
+    parts = np.split(variances, ends[:-1]) if len(ends) else []
+    typical = [np.median(part[part > 0]) if np.any(part > 0) else np.inf for part in parts]
+    return np.array([x > LOST * size for part, size in zip(parts, typical, strict=True) for x in part], dtype=bool)
 
 
 def _directions_that_move(moves: FloatArray) -> FloatArray:
@@ -154,20 +165,23 @@ class _Inverse:
         return float(np.sum((self.vectors.T @ vector) ** 2 / self.values))
 
 
-def _candidates(parameters: Any, em_parameters: Any, moves: FloatArray) -> Iterator[tuple[Edge, FloatArray]]:
+def _candidates(
+    parameters: Any, em_parameters: Any, moves: FloatArray, score: FloatArray, unheard: Array
+) -> Iterator[tuple[Edge, FloatArray]]:
     """Entries with an end, and the gradient of the logarithm of their distance from it (0: they are there)."""
     names, values, after = natural.labels(parameters), natural.entries(parameters), natural.entries(em_parameters)
     for i, domain in enumerate(natural.kinds(parameters)):
         if not np.any(moves[i]) and not (isinstance(domain, Simplex) and values[i] == 0):
             continue  # held by the user
-        for end in _ends(domain):
+        for end in _ends(domain, values[i], bool(unheard[i])):
             if np.isinf(end):
-                distance, later, slope = 1 / values[i], 1 / after[i], -moves[i] / values[i]
+                distance, later, slope = abs(1 / values[i]), abs(1 / after[i]), -moves[i] / values[i]
             else:
                 distance, later = abs(values[i] - end), abs(after[i] - end)
                 slope = moves[i] * np.sign(values[i] - end) / (distance or 1.0)
             ratio = later / distance if distance > 0 else np.nan
-            if not isinstance(domain, Positive) or ratio <= 1:
+            rises = ratio == 1 and score @ slope > 0  # the objective rises away from there, and EM stands still
+            if not isinstance(domain, Positive | Real) or (ratio <= 1 and not rises):
                 yield Edge(i, names[i], end, float(ratio)), slope
 
 
@@ -185,7 +199,9 @@ def _is_of(name: str, state: int) -> bool:
     return index == str(state)
 
 
-def _ends(domain: Any) -> tuple[float, ...]:
+def _ends(domain: Any, value: float, unheard: bool) -> tuple[float, ...]:
+    if isinstance(domain, Real):
+        return (float(np.copysign(np.inf, value)),) if unheard and value != 0 else ()
     if isinstance(domain, Simplex):
         return (0.0,)
     if isinstance(domain, Interval):

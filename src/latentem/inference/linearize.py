@@ -1,4 +1,4 @@
-"""The score and the EM map to first order about a point: two E-steps for each free direction."""
+"""The score and the EM map to first order about a point: two E-steps for each free direction, or four."""
 
 from __future__ import annotations
 
@@ -55,8 +55,10 @@ class Linearized:
         return np.asarray(0.5 * (self.hessian - self.hessian.T))
 
 
-def linearize(surface: Surface, point: Point, free: Free, complete: FloatArray) -> Linearized:
-    """2m E-steps, each with its M-step.
+def linearize(
+    surface: Surface, point: Point, free: Free, complete: FloatArray, fourth: bool = False
+) -> Linearized:
+    """2m E-steps, each with its M-step; 4m for differences of fourth order.
 
     Parameters
     ----------
@@ -65,10 +67,12 @@ def linearize(surface: Surface, point: Point, free: Free, complete: FloatArray) 
     free : Free
     complete : (d, d)
         I_c in coordinates.
+    fourth : bool
+        Whether differences should be of fourth order.
     """
     moves = free.moves
     ends = np.array([end_of_model(surface, point, moves[:, j]) for j in range(moves.shape[1])])
-    slopes = [differences(surface, point, moves[:, j], end) for j, end in enumerate(ends)]
+    slopes = [differences(surface, point, moves[:, j], end, fourth) for j, end in enumerate(ends)]
     shape = (len(point.vector), len(slopes))
     scores = np.array([score for score, _ in slopes]).T.reshape(shape)
     maps = np.array([em for _, em in slopes]).T.reshape(shape)
@@ -92,7 +96,9 @@ def end_of_model(surface: Surface, point: Point, move: FloatArray) -> float:
     return 0.0
 
 
-def differences(surface: Surface, point: Point, move: FloatArray, end: float = 0.0) -> tuple[FloatArray, FloatArray]:
+def differences(
+    surface: Surface, point: Point, move: FloatArray, end: float = 0.0, fourth: bool = False
+) -> tuple[FloatArray, FloatArray]:
     """The derivatives of score and EM map, (d,) each, along a move: central, or one-sided where the model ends.
 
     Parameters
@@ -102,6 +108,8 @@ def differences(surface: Surface, point: Point, move: FloatArray, end: float = 0
         A step in coordinates.
     end : {-1, 0, 1}
         The sense in which the model ends.
+    fourth : bool
+        Whether central differences should be of fourth order.
     """
     if end:
         one, two = (surface.at(point.vector - times * end * SHARE * move) for times in (1, 2))
@@ -109,5 +117,13 @@ def differences(surface: Surface, point: Point, move: FloatArray, end: float = 0
             -end * (4 * one.score - two.score - 3 * point.score) / (2 * SHARE),
             -end * (4 * one.em_vector - two.em_vector - 3 * point.em_vector) / (2 * SHARE),
         )
-    ahead, behind = (surface.at(point.vector + sense * SHARE * move) for sense in (1, -1))
-    return (ahead.score - behind.score) / (2 * SHARE), (ahead.em_vector - behind.em_vector) / (2 * SHARE)
+    near = _central(surface, point, move, SHARE)
+    if not fourth:
+        return near
+    far = _central(surface, point, move, 2 * SHARE)
+    return (4 * near[0] - far[0]) / 3, (4 * near[1] - far[1]) / 3
+
+
+def _central(surface: Surface, point: Point, move: FloatArray, share: float) -> tuple[FloatArray, FloatArray]:
+    ahead, behind = (surface.at(point.vector + sense * share * move) for sense in (1, -1))
+    return (ahead.score - behind.score) / (2 * share), (ahead.em_vector - behind.em_vector) / (2 * share)

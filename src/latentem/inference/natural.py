@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array, FloatArray
+from ..domains import Correlation, Interval, Positive, PositiveDefinite, Simplex
 from ..domains.base import entry_labels
 from ..domains.constraints import without_constraints
 from ..kernels.derivatives import moved
@@ -33,6 +34,32 @@ def kinds(parameters: Any) -> Array:
     ends = np.cumsum(sizes)
     for domain, size, end in zip(parameters.array_domains(), sizes, ends, strict=True):
         found[end - size : end].fill(without_constraints(domain))
+    return found
+
+
+def limits(parameters: Any) -> FloatArray:
+    """(entries, 2): the smallest and the largest number that each entry may be; infinite where there is none."""
+    rows = []
+    for array, domain in zip(parameters.arrays().values(), parameters.array_domains(), strict=True):
+        rows.append(_limits(without_constraints(domain), np.shape(array)).reshape(-1, 2))
+    return np.concatenate(rows) if rows else np.empty((0, 2))
+
+
+def _limits(domain: Any, shape: tuple[int, ...]) -> FloatArray:
+    if isinstance(domain, Simplex):
+        return np.broadcast_to([0.0, 1.0], (*shape, 2))
+    if isinstance(domain, Interval):
+        return np.broadcast_to([domain.low, domain.high], (*shape, 2))
+    if isinstance(domain, Positive):
+        return np.broadcast_to([0.0, np.inf], (*shape, 2))
+    if isinstance(domain, Correlation):
+        return np.broadcast_to([-1.0, 1.0], (*shape, 2))
+    found = np.broadcast_to([-np.inf, np.inf], (*shape, 2)).copy()
+    if isinstance(domain, PositiveDefinite):
+        if len(shape) == 1:
+            found[..., 0] = 0.0
+        else:
+            found[..., np.arange(shape[-1]), np.arange(shape[-1]), 0] = 0.0
     return found
 
 

@@ -15,6 +15,7 @@ from ..statistics import Expectation
 
 # The share of the length over which parameters bend that a step may take.
 LINEAR = 0.1
+THOUSANDTH = 1e-3
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,18 @@ class Surface:
             expectation=expectation,
         )
 
+    def look(self, vector: FloatArray) -> tuple[float, FloatArray]:
+        """The objective and its gradient (d,): one E-step, and no M-step."""
+        parameters = self.template.unflatten(vector)
+        with np.errstate(over="ignore"):
+            expectation, objective = self.problem.evaluate(parameters)
+        self.passes += 1
+        return objective, self.problem.model.objective_score(expectation.statistics, parameters)
+
+    def admits(self, vector: FloatArray) -> bool:
+        """Whether the model's own limits (a floor under variances) leave these parameters in it."""
+        return bool(np.all(np.isfinite(vector)) and self.problem.model.admissible(self.template.unflatten(vector)))
+
     @staticmethod
     def units(point: Point) -> float:
         """About how many observations there are."""
@@ -101,10 +114,10 @@ class Surface:
         The steps are a thousandth of a unit's standard deviation under the complete data, in each coordinate.
         """
         complete = self.problem.model.complete_score(point.expectation.statistics, point.parameters)
+        most = LINEAR * np.where(lengths > 0, lengths, 1.0)
         steps, jacobian = curved_jacobian(
-            lambda vector: complete(self.template.unflatten(vector)),
-            point.vector,
-            self.units(point),
-            largest=LINEAR * np.where(lengths > 0, lengths, 1.0),
+            lambda vector: complete(self.template.unflatten(vector)), point.vector, self.units(point), largest=most
         )
-        return steps, -0.5 * (jacobian + jacobian.T)
+        bends = np.abs(np.diagonal(jacobian)) / self.units(point)
+        fitting = np.divide(THOUSANDTH, np.sqrt(bends), out=np.array(steps), where=bends > 0)
+        return np.minimum(fitting, np.where(bends > 0, most, steps)), -0.5 * (jacobian + jacobian.T)

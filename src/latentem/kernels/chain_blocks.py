@@ -24,8 +24,8 @@ from .scratch import give_back, take
 LogDensity: TypeAlias = Callable[[int, int], FloatArray]
 # What is to be done with the posterior of the rows from `start` to `stop`; first which end found it, 0 or 1.
 Visit: TypeAlias = Callable[[int, int, int, FloatArray], None]
-# Calls both functions, at once or one after the other.
-Both: TypeAlias = Callable[[Callable[[], None], Callable[[], None]], None]
+# Calls both functions of each pair, at once or one after the other, and then those of the next.
+InPairs: TypeAlias = Callable[..., None]
 
 # Bytes of recursions that each end keeps instead of computing them again.
 KEPT = 2**26
@@ -56,7 +56,7 @@ def smooth_from_both_ends(
     edges: Sequence[int],
     log_density: LogDensity,
     visit: Visit,
-    both: Both,
+    in_pairs: InPairs,
 ) -> Smoothed:
     """Smooth one sequence whose blocks lie between the `edges` (at least two blocks); `visit` sees every row once.
 
@@ -71,8 +71,7 @@ def smooth_from_both_ends(
         raise NeedsLogarithmsError
     tables = chain_tables(initial, transition)
     ends = _Ends(compiled, tables, tuple(edges), log_density, visit)
-    both(ends.forward_first_half, ends.backward_second_half)
-    both(ends.backward_first_half, ends.forward_second_half)
+    in_pairs((ends.forward_first_half, ends.backward_second_half), (ends.backward_first_half, ends.forward_second_half))
     k = tables.n_states
     sums, used = (ends.pairs[0] + ends.pairs[1])[:k, :k], tables.matrix[:k, :k]
     if np.any((used > transition) & ~(sums * used <= LARGEST_RAISED)):

@@ -32,3 +32,12 @@ def log_cholesky_score(whiten: FloatArray, scatter: FloatArray, counts: FloatArr
     slope[..., i, i] /= whiten[..., i, i]
     rows, columns = np.tril_indices(d)
     return np.asarray(slope[..., rows, columns])
+
+
+def in_log_cholesky(covariance: FloatArray, slope: FloatArray) -> FloatArray:
+    """A symmetric derivative G by Σ = L Lᵀ (D, D) in the same coordinates: 2 G L, the diagonal times that of L."""
+    factor = np.linalg.cholesky(covariance)
+    by_factor = 2 * slope @ factor
+    i = np.arange(len(factor))
+    by_factor[i, i] *= factor[i, i]
+    return np.asarray(by_factor[np.tril_indices(len(factor))])

@@ -100,6 +100,9 @@ def declare(loaded: Any) -> Any:
     loaded.latentem_chain_filter.restype = None
     loaded.latentem_viterbi.argtypes = [size] * 3 + [pointer] * 8
     loaded.latentem_viterbi.restype = None
+    loaded.latentem_viterbi_rows.argtypes, loaded.latentem_viterbi_rows.restype = [size] * 4 + [pointer] * 5, size
+    loaded.latentem_viterbi_path.argtypes = [size] * 2 + [pointer] * 3
+    loaded.latentem_viterbi_path.restype = ctypes.c_double
     loaded.latentem_look_up.argtypes, loaded.latentem_look_up.restype = [size] * 4 + [pointer] * 3, None
     loaded.latentem_count_codes.argtypes, loaded.latentem_count_codes.restype = [size] * 3 + [pointer] * 3, None
     loaded.latentem_inhomogeneous_work.argtypes = [size] * 2
@@ -123,6 +126,9 @@ def declare(loaded: Any) -> Any:
     if loaded.latentem_has_wide_vectors():
         for product in (loaded.latentem_weighted_sums, loaded.latentem_expected_sums):
             product.argtypes, product.restype = [size] * 3 + [pointer] * 3, None
+        for product in (loaded.latentem_weighted_products, loaded.latentem_expected_products):
+            product.argtypes, product.restype = [size] * 3 + [pointer] * 5, None
+        loaded.latentem_moments.argtypes, loaded.latentem_moments.restype = [size] * 2 + [pointer] * 6, None
     for features in (loaded.latentem_product_features, loaded.latentem_axis_features):
         features.argtypes, features.restype = [size] * 2 + [pointer] * 3, None
     loaded.latentem_kalman_work.argtypes, loaded.latentem_kalman_work.restype = [size] * 3, size

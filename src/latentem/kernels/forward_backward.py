@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._typing import Array, FloatArray
+from .._typing import FloatArray
+from .normalize import log_sum_exp
 
 # Below these a product may have lost digits to underflow.
 SMALLEST_SCALE = 1e-140
@@ -91,15 +92,15 @@ def _in_logarithms(initial: FloatArray, transition: FloatArray, log_density: Flo
         forward[t], scales[t] = _normalized(ahead + density)
         if not np.isfinite(scales[t]):
             return log_density, np.zeros_like(transition), -np.inf
-        ahead = _log_sum_exp(forward[t][:, None] + log_transition, axis=0)
+        ahead = log_sum_exp(forward[t][:, None] + log_transition, axis=0)
     pairs = np.zeros_like(transition)
     for t in range(len(emission) - 1, 0, -1):
         onward = log_transition + (emission[t] + backward[t])
         pairs += np.exp(_normalized(forward[t - 1][:, None] + onward)[0])
-        back = _log_sum_exp(onward, axis=1)
+        back = log_sum_exp(onward, axis=1)
         backward[t - 1] = back - back.max()
     joint = forward + backward
-    posterior = np.exp(joint - _log_sum_exp(joint, axis=1)[:, None])
+    posterior = np.exp(joint - log_sum_exp(joint, axis=1)[:, None])
     return posterior.T, pairs, float(np.sum(scales) + peak.sum())
 
 
@@ -111,10 +112,3 @@ def _normalized(log_joint: FloatArray) -> tuple[FloatArray, float]:
     shifted = log_joint - peak
     total = np.log(np.exp(shifted).sum())
     return shifted - total, float(peak + total)
-
-
-def _log_sum_exp(values: Array, axis: int) -> FloatArray:
-    peak = values.max(axis=axis, keepdims=True)
-    finite = np.where(np.isfinite(peak), peak, 0.0)
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(np.exp(values - finite).sum(axis=axis)) + np.squeeze(finite, axis))

@@ -16,7 +16,7 @@ from scipy.linalg import solve_triangular
 from scipy.linalg.lapack import dtrtri
 
 from .._typing import Array, FloatArray
-from .products import expected_sums, weighted_sums
+from .products import expected_products, expected_sums, weighted_products, weighted_sums
 
 LARGEST_TERMS = 2e4
 LOG_2PI = float(np.log(2 * np.pi))
@@ -81,21 +81,27 @@ def inverse_factors(covariances: FloatArray) -> FloatArray:
     return np.stack([dtrtri(factor, lower=1)[0] for factor in np.linalg.cholesky(covariances)])
 
 
-def log_density(x: FloatArray, plan: GaussianPlan, features: FloatArray) -> FloatArray:
-    """log N(xₙ; μₖ, Σₖ), shape (K, n), for complete rows."""
-    result = weighted_sums(plan.weights, features)
+def log_density(x: FloatArray, plan: GaussianPlan, features: FloatArray | None = None) -> FloatArray:
+    """log N(xₙ; μₖ, Σₖ), shape (K, n), for complete rows; with their `product_features` if these are there."""
+    if features is None:
+        result = weighted_products(plan.weights, x, plan.centre)
+    else:
+        result = weighted_sums(plan.weights, features)
     for k in plan.centred:
         result[k] = _centred_log_density(x, plan, k)
     return result
 
 
 def moments(
-    x: FloatArray, responsibilities: FloatArray, plan: GaussianPlan, features: FloatArray
+    x: FloatArray, responsibilities: FloatArray, plan: GaussianPlan, features: FloatArray | None = None
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Σ r (K,), Σ r y (K, D) and packed Σ r y yᵀ (K, D(D+1)/2), where y = x - reference of the component."""
     d = x.shape[1]
     pairs = d * (d + 1) // 2
-    totals = expected_sums(responsibilities, features)
+    if features is None:
+        totals = expected_products(responsibilities, x, plan.centre)
+    else:
+        totals = expected_sums(responsibilities, features)
     for k in plan.centred:
         y = x - plan.references[k]
         weighted = responsibilities[k] @ y

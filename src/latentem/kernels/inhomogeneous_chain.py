@@ -16,7 +16,8 @@ import numpy as np
 
 from .._typing import Array, FloatArray
 from .compiled import address, as_doubles, library
-from .normalize import normalize_states
+from .normalize import finite, log_sum_exp, normalize_states
+from .viterbi import best_paths
 
 # Sums below this, of terms of at most 1, may have lost digits to underflow.
 SMALLEST_SUM = 1e-290
@@ -121,7 +122,7 @@ def _prefixes(steps: FloatArray, fresh: Array, starts: FloatArray) -> tuple[Floa
     for t, (step, is_fresh, start) in enumerate(zip(*lanes, strict=True)):
         moved = np.where(is_fresh[:, None], start, log_product(vectors[:, None], step)[:, 0])
         totals[t] = log_sum_exp(moved)
-        vectors = result[t] = moved - _finite(totals[t])[:, None]
+        vectors = result[t] = moved - finite(totals[t])[:, None]
     return result.swapaxes(0, 1).reshape(-1, n_states)[:n], totals.T.reshape(-1)[:n]
 
 
@@ -140,19 +141,19 @@ def _at_seams(steps: FloatArray, fresh: Array, starts: FloatArray) -> FloatArray
         products = np.broadcast_to(np.log(np.eye(n_states)), (n_blocks, n_states, n_states))
     for step, is_fresh, start in zip(steps, fresh, starts, strict=True):
         products = np.where(is_fresh[:, None, None], start[:, None, :], log_product(products, step))
-        products -= _finite(products.max(axis=(1, 2), keepdims=True))
+        products -= finite(products.max(axis=(1, 2), keepdims=True))
     forgets: Array = np.any(fresh, axis=0)
     vectors = np.zeros((n_blocks, n_states))
     for block in range(1, n_blocks):
         product = products[block - 1]
         vectors[block] = product[0] if forgets[block - 1] else log_product(vectors[block - 1 : block], product)[0]
-        vectors[block] -= _finite(log_sum_exp(vectors[block]))
+        vectors[block] -= finite(log_sum_exp(vectors[block]))
     return vectors
 
 
 def log_product(left: FloatArray, right: FloatArray) -> FloatArray:
     """log(exp(left) exp(right)) for (stacks of) matrices of logarithms below +∞, to full precision."""
-    row, column = _finite(left.max(axis=-1, keepdims=True)), _finite(right.max(axis=-2, keepdims=True))
+    row, column = finite(left.max(axis=-1, keepdims=True)), finite(right.max(axis=-2, keepdims=True))
     total = np.exp(left - row) @ np.exp(right - column)
     with np.errstate(divide="ignore"):
         result = np.log(total) + row + column
@@ -161,18 +162,6 @@ def log_product(left: FloatArray, right: FloatArray) -> FloatArray:
         *stack, i, k = small
         result[small] = log_sum_exp(left[*stack, i] + right.swapaxes(-1, -2)[*stack, k])
     return np.asarray(result)
-
-
-def log_sum_exp(values: FloatArray) -> FloatArray:
-    """log Σ exp over the last axis; -inf where all are."""
-    peak = _finite(values.max(axis=-1))
-    with np.errstate(divide="ignore"):
-        return np.asarray(np.log(np.exp(values - peak[..., None]).sum(axis=-1)) + peak)
-
-
-def _finite(peak: FloatArray) -> FloatArray:
-    """Something finite to subtract."""
-    return np.asarray(np.where(np.isfinite(peak), peak, 0.0))
 
 
 def _sums(scales: FloatArray, offsets: Array) -> FloatArray:
@@ -188,16 +177,5 @@ def decode_inhomogeneous(
 
     States of an impossible sequence are -1.
     """
-    path, totals = np.full(log_density.shape[1], -1), np.full(len(offsets) - 1, -np.inf)
-    for g, (start, stop) in enumerate(pairwise(offsets)):
-        best, pointers = log_density[:, start], np.empty((stop - start, len(log_density)), np.intp)
-        for t in range(start + 1, stop):
-            joint = best[:, None] + log_transition[:, :, t]
-            pointers[t - start] = joint.argmax(axis=0)
-            best = joint.max(axis=0) + log_density[:, t]
-        totals[g] = best.max()
-        if totals[g] > -np.inf:
-            path[stop - 1] = best.argmax()
-            for t in range(stop - 1, start, -1):
-                path[t - 1] = pointers[t - start, path[t]]
-    return path, totals
+    fresh, steps = np.zeros(len(log_density)), np.moveaxis(log_transition, 2, 0)
+    return best_paths(fresh, steps, log_density, offsets)

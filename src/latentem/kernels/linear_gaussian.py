@@ -82,6 +82,60 @@ class Factors:
     log_scale: FloatArray
 
 
+@dataclass(frozen=True, eq=False)
+class Completed:
+    """Rows whose missing entries are expected given z and what is observed of the row.
+
+    Attributes
+    ----------
+    rows : (n, p)
+        With what is expected in place of what is missing.
+    slopes : (m, p, q)
+        How missing entries depend on z, for each pattern.
+    rest : (m, p) or (m, p, p)
+        Their variances given z where the noise is diagonal, else their covariances.
+    """
+
+    rows: FloatArray
+    slopes: FloatArray
+    rest: FloatArray
+
+    def hidden_squares(self, spreads: FloatArray, counts: FloatArray) -> FloatArray:
+        """Σ w of the (co)variances of missing entries: what z leaves open, and what remains given z."""
+        if self.rest.ndim == 2:
+            open_ends = np.einsum("mpq,mqr,mpr->p", self.slopes, spreads, self.slopes)
+            return np.asarray(open_ends + counts @ self.rest)
+        open_ends = np.einsum("mpq,mqr,msr->ps", self.slopes, spreads, self.slopes)
+        return np.asarray(open_ends + np.tensordot(counts, self.rest, 1))
+
+
+def complete(
+    deviations: FloatArray,
+    observed: Array,
+    presence: Presence,
+    expected: FloatArray,
+    loadings: FloatArray,
+    noise: FloatArray,
+) -> Completed:
+    """Fill in rows y (n, p): `expected` (n, p) is their mean given the rows' E[z], whatever is observed beside it."""
+    (p, q), m = loadings.shape, len(presence.seen)
+    rows = np.where(observed, deviations, expected)
+    if noise.ndim == 1:
+        slopes = np.where(presence.seen[:, :, None], 0.0, loadings)
+        return Completed(rows, slopes, np.where(presence.seen, 0.0, noise))
+    slopes, rest = np.zeros((m, p, q)), np.zeros((m, p, p))
+    residuals = np.where(observed, deviations - expected, 0.0)
+    for i, seen in enumerate(presence.seen):
+        has, lacks = np.flatnonzero(seen), np.flatnonzero(~seen)
+        which = np.flatnonzero(presence.pattern == i)
+        across = noise[np.ix_(lacks, has)]
+        regression = across @ np.linalg.pinv(noise[np.ix_(has, has)], hermitian=True)
+        slopes[i][lacks] = loadings[lacks] - regression @ loadings[has]
+        rest[i][np.ix_(lacks, lacks)] = noise[np.ix_(lacks, lacks)] - regression @ across.T
+        rows[np.ix_(which, lacks)] += residuals[np.ix_(which, has)] @ regression.T
+    return Completed(rows, slopes, rest)
+
+
 def infer(
     deviations: FloatArray, presence: Presence, loadings: FloatArray, noise: FloatArray
 ) -> tuple[FloatArray, FloatArray, FloatArray]:

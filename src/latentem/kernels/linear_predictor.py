@@ -23,9 +23,7 @@ def solve_normal(gram: FloatArray, right: FloatArray) -> FloatArray:
         Positive semidefinite; where it is singular, directions without curvature keep 0.
     right : (..., P)
     """
-    size = _roots(gram)
-    values, vectors = np.linalg.eigh(gram / (size[..., :, None] * size[..., None, :]))
-    kept = values > NEGLIGIBLE * np.maximum(values[..., -1:], NEGLIGIBLE)
+    size, values, vectors, kept = _axes(gram)
     along = np.einsum("...ij,...i->...j", vectors, right / size) * kept / np.where(kept, values, 1.0)
     return np.asarray(np.einsum("...ij,...j->...i", vectors, along) / size)
 
@@ -46,10 +44,8 @@ def newton_step(gradient: FloatArray, curvature: FloatArray, gram: FloatArray, c
         Σ r; blocks without any do not move.
     """
     n = np.where(counts > 0, counts, 1.0)[..., None]
-    size = _roots(gram / n[..., None])
+    size, values, vectors, kept = _axes(gram / n[..., None])
     outer = size[..., :, None] * size[..., None, :]
-    values, vectors = np.linalg.eigh(gram / n[..., None] / outer)
-    kept = values > NEGLIGIBLE * np.maximum(values[..., -1:], NEGLIGIBLE)
     whiten = vectors * (kept / np.sqrt(np.where(kept, values, 1.0)))[..., None, :]
     slope = np.einsum("...ij,...i->...j", whiten, gradient / size / n)
     bend = -np.swapaxes(whiten, -1, -2) @ (curvature / outer / n[..., None]) @ whiten
@@ -66,6 +62,13 @@ def is_collinear(gram: FloatArray) -> Array:
     size = _roots(gram)
     values = np.linalg.eigvalsh(gram / (size[..., :, None] * size[..., None, :]))
     return np.asarray(values[..., 0] <= NEGLIGIBLE * values[..., -1])
+
+
+def _axes(gram: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, Array]:
+    """Sizes that give a Gram matrix a diagonal of ones, its eigenvalues and vectors then, and which are no rounding."""
+    size = _roots(gram)
+    values, vectors = np.linalg.eigh(gram / (size[..., :, None] * size[..., None, :]))
+    return size, values, vectors, values > NEGLIGIBLE * np.maximum(values[..., -1:], NEGLIGIBLE)
 
 
 def _roots(gram: FloatArray) -> FloatArray:

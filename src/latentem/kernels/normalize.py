@@ -13,6 +13,18 @@ from .compiled import address, library
 SMALLEST_COMPILED = 4096
 
 
+def log_sum_exp(values: FloatArray, axis: int = -1) -> FloatArray:
+    """log Σ exp over an axis; -inf where all are."""
+    peak = finite(values.max(axis=axis, keepdims=True))
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(np.exp(values - peak).sum(axis=axis)) + np.squeeze(peak, axis))
+
+
+def finite(peak: FloatArray) -> FloatArray:
+    """Something finite to subtract."""
+    return np.asarray(np.where(np.isfinite(peak), peak, 0.0))
+
+
 def normalize_states(log_joint: FloatArray) -> FloatArray:
     """Turn log joints (K, n) into posteriors in place; return log Σ_k exp, shape (n,).
 

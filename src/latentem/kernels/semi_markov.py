@@ -18,7 +18,7 @@ import numpy as np
 
 from .._typing import Array, FloatArray
 from .compiled import address, as_doubles, library
-from .inhomogeneous_chain import log_sum_exp
+from .normalize import log_sum_exp
 
 
 @dataclass(frozen=True)
@@ -81,11 +81,16 @@ def smooth_stays(
 
 def hazards(durations: FloatArray) -> tuple[FloatArray, FloatArray]:
     """h(d) = p(d) / P(≥ d) and 1 - h(d) = P(≥ d + 1) / P(≥ d), (K, D) each; 1 and 0 where nothing lasts so long."""
-    ahead = np.cumsum(durations[:, ::-1], axis=1)[:, ::-1]
+    ahead = sums_from(durations)
     beyond = np.concatenate([ahead[:, 1:], np.zeros((len(durations), 1))], axis=1)
     reached = ahead > 0
     whole = np.where(reached, ahead, 1.0)
     return np.where(reached, durations / whole, 1.0), np.where(reached, beyond / whole, 0.0)
+
+
+def sums_from(values: FloatArray) -> FloatArray:
+    """Sums from d on, over the last axis."""
+    return np.asarray(np.cumsum(values[..., ::-1], axis=-1)[..., ::-1])
 
 
 def _smooth_compiled(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ from .._typing import Array, FloatArray
 from .chain import padded
 from .compiled import address, as_doubles, library
 
-# The rows of the densities and two rows of scores that the kernel works on.
+# The rows of the densities and three rows of scores that the kernel works on.
 _WORK_ROWS = 64 + 3
 _NARROW, _WIDE = 2**8, 2**16
 
@@ -44,27 +45,60 @@ def decode(
     compiled = library() if len(initial) <= _WIDE else None
     if compiled is None:
         return decode_reference(initial, transition, log_density, offsets)
-    with np.errstate(divide="ignore"):
-        log_initial, log_transition = np.log(initial), np.log(transition)
-    return _decode_compiled(compiled, log_initial, log_transition, as_doubles(log_density), offsets)
+    return _decode_compiled(compiled, initial, transition, as_doubles(log_density), offsets)
+
+
+def decode_in_blocks(
+    initial: FloatArray, transition: FloatArray, blocks: Iterable[FloatArray], n_rows: int
+) -> tuple[Array, float]:
+    """The same path of one sequence, whose log densities (K, rows) come block by block: they are never all there."""
+    compiled = library() if len(initial) <= _WIDE else None
+    if compiled is None:
+        whole = np.concatenate([*blocks], axis=1)
+        path, totals = decode_reference(initial, transition, whole, np.array([0, n_rows]))
+        return path, float(totals[0])
+    best, rows, work = _tables(initial, transition)
+    origins = _origins(n_rows, len(initial))
+    start = 0
+    for block in map(as_doubles, blocks):
+        n_states, n = block.shape
+        arrays = rows, block, best, origins[start:], work
+        if compiled.latentem_viterbi_rows(n_states, n, n, start == 0, *map(address, arrays)):
+            return np.full(n_rows, -1), -np.inf
+        start += n
+    path = np.empty(n_rows, np.int64)
+    log_joint: float = compiled.latentem_viterbi_path(len(initial), n_rows, *map(address, (best, origins, path)))
+    if log_joint == -np.inf:
+        path[:] = -1
+    return path.astype(np.intp, copy=False), log_joint
 
 
 def _decode_compiled(
-    compiled: Any, log_initial: FloatArray, log_transition: FloatArray, log_density: FloatArray, offsets: Array
+    compiled: Any, initial: FloatArray, transition: FloatArray, log_density: FloatArray, offsets: Array
 ) -> tuple[Array, FloatArray]:
     n_states, n_rows = log_density.shape
     bounds, lengths = np.ascontiguousarray(offsets, dtype=np.int64), np.diff(offsets)
-    kind = np.uint8 if n_states <= _NARROW else np.uint16
-    origins = np.empty((int(lengths.max(initial=0)), n_states), kind)
-    states, log_joint = np.empty(n_rows, kind), np.empty(len(lengths))
-    start = padded(log_initial[None], n_states, -np.inf)
-    rows = padded(log_transition, n_states, -np.inf)
-    work = np.empty((_WORK_ROWS, rows.shape[1]))
-    arrays = bounds, start, rows, log_density, origins, states, log_joint, work
+    start, rows, work = _tables(initial, transition)
+    origins = _origins(int(lengths.max(initial=0)), n_states)
+    path, log_joint = np.empty(n_rows, np.int64), np.empty(len(lengths))
+    arrays = bounds, start, rows, log_density, origins, path, log_joint, work
     compiled.latentem_viterbi(n_states, n_rows, len(log_joint), *map(address, arrays))
-    path = states.astype(np.intp)
-    path[np.repeat(log_joint == -np.inf, lengths)] = -1
-    return path, log_joint
+    for g in np.flatnonzero(log_joint == -np.inf):
+        path[bounds[g] : bounds[g + 1]] = -1
+    return path.astype(np.intp, copy=False), log_joint
+
+
+def _tables(initial: FloatArray, transition: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Logarithms of both as the kernel reads them, and its work space."""
+    with np.errstate(divide="ignore"):
+        start = padded(np.log(initial)[None], len(initial), -np.inf)[0]
+        rows = padded(np.log(transition), len(initial), -np.inf)
+    return start, rows, np.empty((_WORK_ROWS, len(start)))
+
+
+def _origins(n_rows: int, n_states: int) -> Array:
+    """Room for the states that the best ways came from."""
+    return np.empty((n_rows, n_states), np.uint8 if n_states <= _NARROW else np.uint16)
 
 
 def decode_reference(
@@ -73,17 +107,27 @@ def decode_reference(
     """The same in NumPy."""
     with np.errstate(divide="ignore"):
         log_initial, log_transition = np.log(initial), np.log(transition)
-    found = [_best_path(log_initial, log_transition, log_density[:, a:b]) for a, b in pairwise(offsets)]
-    return np.concatenate([path for path, _ in found]), np.array([total for _, total in found])
+    steps = np.broadcast_to(log_transition, (log_density.shape[1], *log_transition.shape))
+    return best_paths(log_initial, steps, log_density, offsets)
 
 
-def _best_path(log_initial: FloatArray, log_transition: FloatArray, log_density: FloatArray) -> tuple[Array, float]:
+def best_paths(
+    log_initial: FloatArray, steps: FloatArray, log_density: FloatArray, offsets: Array
+) -> tuple[Array, FloatArray]:
+    """The same with log A of the step into each row, (n, K, K)."""
+    path, totals = np.empty(log_density.shape[1], np.intp), np.empty(len(offsets) - 1)
+    for g, (a, b) in enumerate(pairwise(offsets)):
+        path[a:b], totals[g] = _best_path(log_initial, steps[a:b], log_density[:, a:b])
+    return path, totals
+
+
+def _best_path(log_initial: FloatArray, steps: FloatArray, log_density: FloatArray) -> tuple[Array, float]:
     length = log_density.shape[1]
     if not is_defined(log_density):
         return np.full(length, -1), -np.inf
     best, pointers = log_initial + log_density[:, 0], np.empty((length, len(log_initial)), np.intp)
     for t in range(1, length):
-        joint = best[:, None] + log_transition
+        joint = best[:, None] + steps[t]
         pointers[t] = joint.argmax(axis=0)
         best = joint.max(axis=0) + log_density[:, t]
     if not best.max() > -np.inf:

@@ -75,6 +75,10 @@ class Categorical(Latent[CategoricalParameters, CategoricalStatistics]):
         if not set(self.fixed) <= set(range(self.n_states)):
             raise ParameterError(f"fixed must name states from 0 to {self.n_states - 1}, got {self.fixed}")
 
+    def log_states(self, params: CategoricalParameters) -> FloatArray:
+        with np.errstate(divide="ignore"):
+            return np.asarray(np.log(params.weights))
+
     def start(self) -> CategoricalParameters:
         return CategoricalParameters(np.full(self.n_states, 1.0 / self.n_states), self.fixed)
 
@@ -84,28 +88,28 @@ class Categorical(Latent[CategoricalParameters, CategoricalStatistics]):
     def posterior(
         self, log_density: FloatArray, batch: Batch, params: CategoricalParameters
     ) -> tuple[Posterior, FloatArray]:
-        joint = _log_joint(log_density, params)
-        log_likelihood = normalize_states(joint)
-        return Posterior(joint), log_likelihood
+        log_density += self.log_states(params)[:, None]
+        log_likelihood = normalize_states(log_density)
+        return Posterior(log_density), log_likelihood
 
     def tempered(
         self, log_density: FloatArray, batch: Batch, params: CategoricalParameters, beta: float
     ) -> tuple[Posterior, FloatArray]:
-        joint = beta * _log_joint(log_density, params)
+        joint = beta * (log_density + self.log_states(params)[:, None])
         total = normalize_states(joint)
         return Posterior(joint), total
 
     def decode(
         self, log_density: FloatArray, batch: Batch, params: CategoricalParameters
     ) -> tuple[Array, FloatArray]:
-        joint = _log_joint(log_density, params)
+        joint = log_density + self.log_states(params)[:, None]
         states, best = joint.argmax(axis=0), joint.max(axis=0)
         return np.where(best > -np.inf, states, -1), best
 
     def draw(
         self, log_density: FloatArray, batch: Batch, params: CategoricalParameters, rng: np.random.Generator
     ) -> Array:
-        joint = _log_joint(log_density, params)
+        joint = log_density + self.log_states(params)[:, None]
         possible = joint.max(axis=0) > -np.inf
         joint[:, ~possible] = 0.0
         return np.where(possible, draw_states(joint, np.asarray(rng.random(joint.shape[1]))), -1)
@@ -120,15 +124,14 @@ class Categorical(Latent[CategoricalParameters, CategoricalStatistics]):
     def expected_log_density(self, statistics: CategoricalStatistics, params: CategoricalParameters) -> float:
         return expected_log_simplex(statistics.counts, params.weights)
 
+    def score(self, statistics: CategoricalStatistics, params: CategoricalParameters) -> FloatArray:
+        """∂Q / ∂ log(πₖ / π_K) = cₖ - πₖ Σc / Σπ over the free states."""
+        counts, weights = statistics.counts[params._free], params.weights[params._free]
+        shares = weights / (weights.sum() or 1.0)
+        return np.asarray((counts - shares * counts.sum())[:-1])
+
     def pseudo_statistics(self, concentration: float) -> CategoricalStatistics:
         return CategoricalStatistics(np.full(self.n_states, float(concentration)))
 
     def sample(self, params: CategoricalParameters, lengths: Array, rng: np.random.Generator) -> Array:
         return rng.choice(self.n_states, size=int(np.sum(lengths)), p=params.weights)
-
-
-def _log_joint(log_density: FloatArray, params: CategoricalParameters) -> FloatArray:
-    """log πₖ p(x | k), in the place of the densities."""
-    with np.errstate(divide="ignore"):
-        log_density += np.log(params.weights)[:, None]
-    return log_density

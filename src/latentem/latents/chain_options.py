@@ -9,10 +9,8 @@ import numpy as np
 
 from .._typing import Array, FloatArray
 from ..errors import DataError, ParameterError
-from ..patterns import Pattern
+from ..patterns import STRUCTURES, Pattern
 from .chain_start import STARTS
-
-STRUCTURES = ("full", "diagonal", "isotropic")
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,13 +38,6 @@ class KnownSeries:
         if int(rows.max()) >= len(self.matrices):
             raise DataError(f"{self.name} has {len(self.matrices)} matrices, but the data have a row {int(rows.max())}")
         return np.asarray(self.matrices[rows])
-
-
-def named(prefix: str, entries: Array) -> Array:
-    """The entries with a prefix to their names, so that one name means one thing in one array only."""
-    named = np.empty(entries.size, dtype=object)
-    named[:] = [f"{prefix} {entry}" if isinstance(entry, str) else entry for entry in entries.flat]
-    return named.reshape(entries.shape)
 
 
 def input_option(inputs: Any, q: int) -> Pattern:

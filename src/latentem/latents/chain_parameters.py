@@ -9,26 +9,12 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array, FloatArray
+from ..domains.matrices import Noise
 from ..errors import ParameterError
 from ..kernels.linear_regression import Moments
 from ..parameters import Parameters, Positive, PositiveDefinite, Real, parameter
 from ..patterns import means_of, spread
 from ..statistics import Reference, Statistics
-
-
-@dataclass(frozen=True, init=False, repr=False)
-class Covariance(PositiveDefinite):
-    """Variances (q,) of at least zero, or a covariance matrix (q, q), which may be singular where it is held."""
-
-    def _fits(self, shape: tuple[int, ...]) -> bool:
-        return len(shape) == 1 or super()._fits(shape)
-
-    def _holds(self, value: FloatArray) -> bool:
-        if not np.all(np.isfinite(value)):
-            return False
-        if value.ndim == 1:
-            return bool(np.all(value >= 0))
-        return bool(np.allclose(value, value.T) and np.linalg.eigvalsh(value)[0] >= -1e-12 * np.abs(value).max())
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,10 +61,10 @@ class NormalChainParameters(Parameters):
 
     transition: FloatArray = parameter(Real())
     shift: FloatArray = parameter(Real())
-    noise: FloatArray = parameter(Covariance())
+    noise: FloatArray = parameter(Noise())
     inputs: FloatArray = parameter(Real())
     initial_mean: FloatArray = parameter(Real())
-    initial_covariance: FloatArray = parameter(Covariance())
+    initial_covariance: FloatArray = parameter(Noise())
     layout: ChainLayout | None = None
 
     @property
@@ -197,18 +183,23 @@ class NormalChainStatistics(Statistics):
             float(self.count), self.gram, self.cross, np.diagonal(self.square).copy() if diagonal else self.square
         )
 
+    def start_scatter(self, mean: FloatArray) -> FloatArray:
+        """Σ E[(z₁ - m)(z₁ - m)ᵀ] about any m (q,)."""
+        by = self.about()[1] - mean
+        met = np.outer(self.first, by)
+        return np.asarray(self.second + met + met.T + self.first_count * np.outer(by, by))
+
     def shift(self, reference: Reference) -> NormalChainStatistics:
         """The same moments about other coefficients and another mean of z₁."""
         q = len(self.first)
         before, mean = self.about()
         change = reference.point[:-q].reshape(self.cross.shape) - before
-        by = mean - reference.point[-q:]
-        mixed, met = self.cross @ change.T, np.outer(self.first, by)
+        mixed = self.cross @ change.T
         return replace(
             self,
             cross=self.cross - change @ self.gram,
             square=self.square - mixed - mixed.T + change @ self.gram @ change.T,
-            first=self.first + self.first_count * by,
-            second=self.second + met + met.T + self.first_count * np.outer(by, by),
+            first=self.first + self.first_count * (mean - reference.point[-q:]),
+            second=self.start_scatter(reference.point[-q:]),
             reference=reference,
         )

@@ -15,8 +15,8 @@ from scipy.special import digamma, gammaln, polygamma
 
 from .._typing import FloatArray
 from ..kernels.newton import maximize_twice_differentiable
-from ..kernels.semi_markov import hazards
-from ..kernels.simplex import simplex_score
+from ..kernels.semi_markov import hazards, sums_from
+from ..kernels.simplex import expected_log_simplex, simplex_score
 from ..parameters import Parameters, Positive, Simplex, parameter
 
 LARGEST_MEAN, LARGEST_SIZE = 1e8, 1e6
@@ -75,8 +75,8 @@ class Durations(ABC):
     def expected_log_density(self, ended: FloatArray, censored: FloatArray, params: Any) -> float:
         """Q."""
         probabilities = self.table(params, ended.shape[1])
-        beyond = _tails(probabilities)
-        return _expected_logs(ended, probabilities) + _expected_logs(censored, beyond)
+        beyond = sums_from(probabilities)
+        return expected_log_simplex(ended, probabilities) + expected_log_simplex(censored, beyond)
 
 
 class Free(Durations):
@@ -94,7 +94,7 @@ class Free(Durations):
 
     def maximize(self, ended: FloatArray, censored: FloatArray, params: FreeDurations) -> FreeDurations:
         either = ended + censored
-        beyond = _tails(either) - either
+        beyond = sums_from(either) - either
         at_risk = ended + beyond
         current = hazards(params.probabilities)[0]
         rate = np.where(at_risk > 0, ended / np.where(at_risk > 0, at_risk, 1.0), current)
@@ -220,20 +220,9 @@ def _normalized(f: FloatArray) -> FloatArray:
     return np.asarray(odds / odds.sum())
 
 
-def _tails(values: FloatArray) -> FloatArray:
-    """Sums from d on, over the last axis."""
-    return np.asarray(np.cumsum(values[..., ::-1], axis=-1)[..., ::-1])
-
-
-def _expected_logs(counts: FloatArray, probabilities: FloatArray) -> float:
-    with np.errstate(divide="ignore"):
-        logs = np.log(probabilities)
-    return float(np.sum(np.where(counts > 0, counts * np.where(counts > 0, logs, 0.0), 0.0)))
-
-
 def _completed(ended: FloatArray, censored: FloatArray, probabilities: FloatArray) -> FloatArray:
     """n_e + p(e) Σ_{d ≤ e} c_d / P(≥ d): the stays that ended, and how those cut off are expected to."""
-    beyond = _tails(probabilities)
+    beyond = sums_from(probabilities)
     shares = np.where(beyond > 0, censored / np.where(beyond > 0, beyond, 1.0), 0.0)
     return np.asarray(ended + probabilities * np.cumsum(shares, axis=-1))
 
@@ -243,14 +232,14 @@ def _derivatives(
 ) -> tuple[float, FloatArray, FloatArray]:
     """Q of one state with its gradient and Hessian: moments of the slopes of f under p, and under p given ≥ d."""
     p = _normalized(f)
-    value = _expected_logs(ended, p) + _expected_logs(censored, _tails(p))
+    value = expected_log_simplex(ended, p) + expected_log_simplex(censored, sums_from(p))
     completed, total = _completed(ended, censored, p), float(ended.sum() + censored.sum())
     mean = p @ gradient
     slope = completed @ gradient - total * mean
     outer = gradient[:, :, None] * gradient[:, None, :]
     bend = np.tensordot(completed - total * p, hessian, 1)
     bend -= total * (np.tensordot(p, outer, 1) - np.outer(mean, mean))
-    beyond = _tails(p)
+    beyond = sums_from(p)
     used = np.flatnonzero((censored > 0) & (beyond > 0))
     first = np.cumsum((p[:, None] * gradient)[::-1], axis=0)[::-1][used] / beyond[used, None]
     second = np.cumsum((p[:, None, None] * outer)[::-1], axis=0)[::-1][used] / beyond[used, None, None]

@@ -13,7 +13,7 @@ from scipy.optimize import minimize
 from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import ParameterError
-from ..execution.spare import both
+from ..execution.spare import in_pairs
 from ..kernels.chain import smooth
 from ..kernels.chain_blocks import ImpossibleSequenceError, NeedsLogarithmsError, smooth_from_both_ends
 from ..kernels.filtering import sample_paths
@@ -182,7 +182,7 @@ class MarkovChain(Latent[MarkovChainParameters, MarkovChainStatistics]):
     ) -> tuple[MarkovChainStatistics, float] | None:
         try:
             found = smooth_from_both_ends(
-                params.initial, params.transition, group.edges, group.log_density, group.visit, both
+                params.initial, params.transition, group.edges, group.log_density, group.visit, in_pairs
             )
         except NeedsLogarithmsError:
             return None

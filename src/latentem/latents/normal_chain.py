@@ -1,11 +1,12 @@
-"""A chain of vectors with normal disturbances: z₁ ~ N(m, V), zₜ = A zₜ₋₁ + b + B uₜ + wₜ; posterior by Kalman
-smoothing.
+"""A chain of vectors with normal disturbances, whose posterior is found by Kalman smoothing.
+
+z₁ ~ N(m, V), zₜ = A zₜ₋₁ + b + B uₜ + wₜ.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,48 +16,15 @@ from ..data import Batch
 from ..densities import Form, LinearGaussianDensity
 from ..errors import DataError, ParameterError
 from ..kernels import kalman
-from ..kernels.gaussian import keep_definite
-from ..kernels.linear_regression import Freedom, expected_log_normal, is_plain, maximize, precision
 from ..kernels.observations import as_numbers
 from ..model import Latent, Posterior
-from ..patterns import HELD, Pattern
-from .chain_options import KnownSeries, initial_option, input_option, named, noise_option
+from ..patterns import HELD, Pattern, pattern_of_variances, side_by_side
+from .chain_objective import density_of_start, density_of_transitions, moved_start, moved_transitions, score
+from .chain_options import KnownSeries, initial_option, input_option, noise_option
 from .chain_parameters import ChainLayout, NormalChainParameters, NormalChainStatistics
-from .chain_start import Start, ascend, root_of, stationary_slopes
+from .chain_posterior import ChainPosterior, statistics_of
+from .chain_start import Start, ascend, root_of
 from .normal import presence_of
-
-SMALLEST = float(np.finfo(float).tiny)
-
-
-@dataclass(frozen=True)
-class ChainPosterior(Posterior):
-    """Moments of zₜ, and those of the disturbances beside them; `covariance` is None, see `moments`.
-
-    Attributes
-    ----------
-    smoothed : Smoothed
-    params : NormalChainParameters
-        At which they ran.
-    """
-
-    smoothed: Any = None
-    params: Any = None
-
-    @property
-    def moments(self) -> tuple[FloatArray, FloatArray]:
-        """E[zₜ | x] (n, q) and Cov(zₜ | x) (n, q, q): one matrix for many rows is copied to each only here."""
-        assert self.mean is not None
-        return self.mean, self._covariances
-
-    @cached_property
-    def _covariances(self) -> FloatArray:
-        smoothed = self.smoothed
-        n, q, _ = smoothed.covariance.shape
-        return smoothed.covariance.reshape(n, q * q).take(smoothed.kept, axis=0).reshape(n, q, q)
-
-    def covariance_sum(self, weights: FloatArray) -> FloatArray:
-        smoothed = self.smoothed
-        return _total(smoothed.covariance, np.bincount(smoothed.kept, weights, minlength=len(weights)))
 
 
 @dataclass(frozen=True)
@@ -64,10 +32,8 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
     """z₁ ~ N(m, V), zₜ = A zₜ₋₁ + b + B uₜ + wₜ, wₜ ~ N(0, Q), over the rows of each group.
 
     Entries are given as numbers (held), None (free) or names (equal where the names are).  M-step: a regression of zₜ
-    on
-    (1, uₜ, zₜ₋₁), then Q from its residuals; exact, by turns (ECM) where held or equal entries meet a full Q.  A
-    coordinate
-    whose noise is held at zero keeps its row of A and b: EM cannot move it, so give it in full.
+    on (1, uₜ, zₜ₋₁), then Q from its residuals; exact, by turns (ECM) where held or equal entries meet a full Q.  A
+    coordinate whose noise is held at zero keeps its row of A and b: EM cannot move it, so give it in full.
 
     Attributes
     ----------
@@ -75,21 +41,18 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         q.
     transition : (q, q) entries, optional
         Of A; without them all is free.  An array (n, q, q) of numbers holds one for each row of the data: that which
-        leads
-        there (the first of each group is not used).
+        leads there (the first of each group is not used).
     shift : (q,) entries, optional
         Of b; without them it is held at 0.
     noise : {"full", "diagonal", "isotropic"}, (q,) entries, or (q, q)
         Of Q.  A matrix of numbers is held; None in the rows and columns of some coordinates, and 0 elsewhere, leaves
-        that
-        block free.  An array (n, q, q) of numbers holds one for each row, as for `transition`.
+        that block free.  An array (n, q, q) of numbers holds one for each row, as for `transition`.
     inputs : (q, m) entries, or int
         Of B, the weights of the m covariates; a number m leaves all free.
     initial : {"free", "mean", "known", "stationary", "diffuse"}, or q of the last three
         What z₁ is: N(m, V) with both estimated; with m estimated; with both held at the start's values; the stationary
         distribution of the chain, whose M-step is numerical, since it binds A and Q together; or without prior
-        knowledge,
-        exactly.  The coordinates that are stationary must not depend on others.
+        knowledge, exactly.  The coordinates that are stationary must not depend on others.
     initial_mean, initial_covariance : (q,), (q, q), optional
         m and V where a fit starts: 0 and I unless given.
 
@@ -174,12 +137,10 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
 
     def conform(self, params: NormalChainParameters) -> NormalChainParameters:
         """The parameters with held entries at their numbers and equal ones at their mean, and marked as such."""
-        q, m = self.size, self.n_inputs
-        transition = np.zeros((q, q)) if isinstance(self.transition, KnownSeries) else self.transition.array
-        parts = (("b", self.shift.array[:, None]), ("B", self.inputs.array), ("A", transition))
-        together = Pattern.of(
-            "coefficients", np.concatenate([named(x, part) for x, part in parts], axis=1), (q, 1 + m + q)
-        )
+        transition = self.transition
+        if isinstance(transition, KnownSeries):
+            transition = Pattern.of("transition", np.zeros((self.size, self.size)), (self.size, self.size))
+        together = side_by_side({"b": self.shift, "B": self.inputs, "A": transition})
         moved = params.with_coefficients(together.imposed(params.coefficients))
         noise, groups, moving = self._noise_of(np.asarray(params.noise, float))
         free = {"free": ("mean", "covariance"), "mean": ("mean",)}.get(self.initial[0], ())
@@ -204,10 +165,7 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
                 return values, np.full(q, HELD), np.flatnonzero(np.diagonal(values) > 0)
             return np.where(np.isnan(values), matrix, values), None, moving
         variances = np.diagonal(current).copy() if current.ndim == 2 else current
-        entries = self.noise
-        if isinstance(entries, str):
-            entries = ["Q"] * q if entries == "isotropic" else None
-        pattern = Pattern.of("noise", entries, (q,))
+        pattern = pattern_of_variances(self.noise, q)
         imposed = pattern.imposed(variances)
         return imposed, pattern.groups, np.flatnonzero((pattern.groups >= 0) | (imposed > 0))
 
@@ -303,126 +261,28 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         return lagged
 
     def statistics(self, posterior: Posterior, batch: Batch) -> NormalChainStatistics:
-        assert isinstance(posterior, ChainPosterior) and posterior.params is not None
-        smoothed, params = posterior.smoothed, posterior.params
-        weights = batch.unit_weights(per_group=False)
-        first, ahead, behind = _steps(batch)
-        w, mean = weights[ahead], smoothed.mean[behind]
-        known = [np.ones((len(mean), 1))] + ([] if not self.n_inputs else [batch.covariates[ahead]])  # type: ignore[index]
-        g = np.concatenate([*known, mean], axis=1)
-        k, disturbance, kept = g.shape[1] - self.size, smoothed.disturbance[ahead], smoothed.kept[behind]
-        left = [(part if batch.weights is None else part * w[:, None]).T for part in (g, disturbance)]
-        gram, cross, square = left[0] @ g, left[1] @ g, left[1] @ disturbance
-        counts = np.bincount(kept, w, minlength=len(batch))
-        gram[k:, k:] += _total(smoothed.covariance, counts)
-        cross[:, k:] += _total(smoothed.cross, counts)
-        square += _total(smoothed.noise_covariance, counts)
-        by_group, error = weights[first], smoothed.mean[first] - params.initial_mean
-        second = (error.T * by_group) @ error + np.tensordot(by_group, smoothed.covariance[smoothed.kept[first]], 1)
-        return NormalChainStatistics(
-            w.sum(), gram, cross, square, by_group.sum(), by_group @ error, second, params.reference
-        )
+        assert isinstance(posterior, ChainPosterior)
+        return statistics_of(posterior, batch)
 
-    # -- M-step --------------------------------------------------------------------------------
+    # -- Q -------------------------------------------------------------------------------------
 
     def maximize(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> NormalChainParameters:
-        moved = self._moved(statistics, params)
+        moved = moved_transitions(statistics, params)
         if statistics.first_count > 0:
-            moved = self._with_start(statistics, moved)
+            moved = moved_start(statistics, moved)
         if "stationary" not in self.initial or not params.n_free:
             return moved
         objective, slope = partial(self.expected_log_density, statistics), partial(self.score, statistics)
         return ascend(objective, slope, params, moved)
 
-    def _moved(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> NormalChainParameters:
-        """A, b, B and Q from the transitions alone."""
-        groups, (about, _) = params.groups, statistics.about()
-        moments, change = statistics.moments(params.noise.ndim == 1), params.coefficients - about
-        rows = groups.moving if groups.noise is None else np.arange(self.size)
-        coefficients, noise, block = groups.coefficients[rows], params.noise, np.ix_(rows, rows)
-        square = moments.square if noise.ndim == 1 else moments.square[block]
-        moments = replace(moments, cross=moments.cross[rows], square=square)
-        freedom = Freedom(coefficients, groups.noise, np.full(len(rows), SMALLEST), is_plain(coefficients))
-        change[rows], moved = maximize(moments, change[rows], noise if noise.ndim == 1 else noise[block], freedom)
-        updated = np.where(groups.coefficients >= 0, about + change, params.coefficients)
-        if noise.ndim == 2:
-            whole = noise.copy()
-            whole[block] = moved
-            moved = whole
-        return replace(params.with_coefficients(updated), noise=moved)
-
-    def _with_start(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> NormalChainParameters:
-        mean, free = params.initial_mean, params.groups.initial
-        if "mean" in free:
-            mean = statistics.about()[1] + statistics.first / statistics.first_count
-        if "covariance" not in free:
-            return replace(params, initial_mean=mean)
-        scatter = self._start_scatter(statistics, mean) / statistics.first_count
-        return replace(params, initial_mean=mean, initial_covariance=keep_definite(scatter[None])[0])
-
-    def _start_scatter(self, statistics: NormalChainStatistics, mean: FloatArray) -> FloatArray:
-        """Σ E[(z₁ - m)(z₁ - m)ᵀ]."""
-        by = statistics.about()[1] - mean
-        met = np.outer(statistics.first, by)
-        scatter: FloatArray = statistics.second + met + met.T + statistics.first_count * np.outer(by, by)
-        return scatter
-
     def expected_log_density(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> float:
+        start = density_of_start(self.initial, statistics, params)
         if isinstance(self.noise, KnownSeries):
-            return self._start_density(statistics, params)  # the rest of the chain is known then
-        change = params.coefficients - statistics.about()[0]
-        scatter = statistics.moments(params.noise.ndim == 1).scatter(change)
-        noise, moving = params.noise, params.groups.moving
-        if noise.ndim == 2:
-            scatter, noise = scatter[np.ix_(moving, moving)], noise[np.ix_(moving, moving)]
-        total = expected_log_normal(scatter, float(statistics.count), noise) if len(moving) else 0.0
-        return total + self._start_density(statistics, params)
-
-    def _start_density(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> float:
-        if self.initial[0] == "known" and len(set(self.initial)) == 1:
-            return 0.0  # a constant
-        start = self.start_of(params)
-        proper = np.flatnonzero([kind != "diffuse" for kind in self.initial])
-        if not len(proper):
-            return 0.0
-        block = np.ix_(proper, proper)
-        scatter = self._start_scatter(statistics, start.mean)[block]
-        return expected_log_normal(scatter, float(statistics.first_count), start.covariance[block])
+            return start  # the rest of the chain is known then
+        return density_of_transitions(statistics, params) + start
 
     def score(self, statistics: NormalChainStatistics, params: NormalChainParameters) -> FloatArray:
-        groups, moving = params.groups, params.groups.moving
-        moved = statistics.shift(params.reference)
-        slope, by_noise = np.zeros_like(moved.cross), np.zeros((self.size, self.size))
-        if len(moving):
-            block = np.ix_(moving, moving)
-            inverse = precision(params.noise_matrix[block])[0]
-            slope[moving] = inverse @ moved.cross[moving]
-            by_noise[block] = 0.5 * (inverse @ moved.square[block] @ inverse - moved.count * inverse)
-        if "stationary" in self.initial:
-            by_transition, by_shift, by_start = self._start_slopes(moved, params)
-            slope[:, 1 + self.n_inputs :] += by_transition
-            slope[:, 0] += by_shift
-            by_noise += by_start
-        parts = [_summed(groups.coefficients, slope)]
-        if groups.noise is None:
-            parts.append(_in_log_cholesky(params.noise[block], by_noise[block]))
-        elif params.noise.ndim == 1:
-            parts.append(_summed(groups.noise, np.diagonal(by_noise) * params.noise))
-        if "mean" in groups.initial:
-            parts.append(precision(params.initial_covariance)[0] @ moved.first)
-        if "covariance" in groups.initial:
-            inverse = precision(params.initial_covariance)[0]
-            by_start = 0.5 * (inverse @ moved.second @ inverse - moved.first_count * inverse)
-            parts.append(_in_log_cholesky(params.initial_covariance, by_start))
-        return np.concatenate(parts)
-
-    def _start_slopes(
-        self, statistics: NormalChainStatistics, params: NormalChainParameters
-    ) -> tuple[FloatArray, FloatArray, FloatArray]:
-        settled = np.array([kind == "stationary" for kind in self.initial])
-        start, count = self.start_of(params), float(statistics.first_count)
-        first = statistics.first + count * (params.initial_mean - start.mean)
-        return stationary_slopes(params, settled, first, self._start_scatter(statistics, start.mean), count)
+        return score(self.initial, statistics, params)
 
     def pseudo_statistics(self, concentration: float) -> NormalChainStatistics:
         """None: there are no states that a Dirichlet prior could count (the model refuses other concentrations)."""
@@ -452,35 +312,3 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         for t in range(1, length):
             path[t] += params.transition @ path[t - 1]
         return path
-
-
-def _steps(batch: Batch) -> tuple[Array, Any, Any]:
-    """The first rows of the groups, the rows that a transition leads to, and those it comes from."""
-    n, offsets = len(batch), np.asarray(batch.group_offsets)
-    if len(offsets) == 2:
-        return offsets[:1], slice(1, n), slice(0, n - 1)
-    ahead = np.delete(np.arange(n), offsets[:-1])
-    return offsets[:-1], ahead, ahead - 1
-
-
-def _total(table: FloatArray, counts: Any) -> FloatArray:
-    """Σ of the matrices, each as often as it is counted."""
-    used = np.flatnonzero(counts)
-    return np.asarray(np.tensordot(counts[used], table[used], 1))
-
-
-def _in_log_cholesky(covariance: FloatArray, slope: FloatArray) -> FloatArray:
-    """A symmetric derivative by a covariance, as that by its log-Cholesky coordinates: 2 G L, the diagonal
-    times that of L.
-    """
-    factor = np.linalg.cholesky(covariance)
-    by_factor = 2 * slope @ factor
-    i = np.arange(len(factor))
-    by_factor[i, i] *= factor[i, i]
-    return np.asarray(by_factor[np.tril_indices(len(factor))])
-
-
-def _summed(groups: Array, slopes: FloatArray) -> FloatArray:
-    """Derivatives by the free numbers: sums over the entries that each drives."""
-    free = groups >= 0
-    return np.asarray(np.bincount(groups[free], slopes[free]))

@@ -292,6 +292,10 @@ class Latent(ABC, Generic[P, S]):
     @abstractmethod
     def maximize(self, statistics: S, params: P) -> P: ...
 
+    def log_states(self, params: P) -> FloatArray | None:
+        """log p(z = k), (K,), where the states of units are independent of each other and of all else; else None."""
+        return None
+
     def expansion(self, statistics: S) -> tuple[FloatArray, FloatArray] | None:
         """m and C of the N(m, C Cᵀ) that maximizes Q though N(0, I) is held, for a family to absorb; None: as it is.
 
@@ -373,14 +377,19 @@ class Model(ABC):
         """What a user should know of these estimates: (component, code, sentence)."""
         return []
 
+    @abstractmethod
+    def unit_log_likelihoods(self, params: Any, batch: Batch) -> FloatArray:
+        """log p(x; θ) of each unit, (units,); 0 of units of weight 0 that are impossible."""
+
+    def complete_log_density(self, params: Any, batch: Batch) -> FloatArray | None:
+        """log p(xₙ, z = k; θ), (K, units), where each unit has a z of its own among K states; else None."""
+        return None
+
 
 def families_in(part: Any) -> list[Family[Any, Any]]:
     """The families that a family is made of."""
     if not isinstance(part, tuple):
         part = tuple(getattr(part, name) for name in getattr(part, "__dataclass_fields__", ()))
-    inner = [[item] if isinstance(item, Family) else families_in(item) for item in part if _may_hold(item)]
+    several = [item for item in part if type(item) is not float and isinstance(item, Family | tuple)]
+    inner = [[item] if isinstance(item, Family) else families_in(item) for item in several]
     return [family for families in inner for family in families]
-
-
-def _may_hold(item: Any) -> bool:
-    return isinstance(item, Family | tuple)

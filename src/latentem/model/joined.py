@@ -116,15 +116,29 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
             log_density = silenced(log_density, np.repeat(ignored, batch.group_lengths) if finer else ignored)
         return self.latent.posterior(log_density, batch, params.latent)
 
+    def unit_log_likelihoods(self, params: ModelParameters, batch: Batch) -> FloatArray:
+        log_likelihood = self.infer(params, batch)[1]
+        return np.where(np.isfinite(log_likelihood), log_likelihood, 0.0)
+
+    def complete_log_density(self, params: ModelParameters, batch: Batch) -> FloatArray | None:
+        log_states = self.latent.log_states(params.latent)
+        return None if log_states is None else self.state_densities(params, batch) + log_states[:, None]
+
     def state_densities(self, params: ModelParameters, batch: Batch) -> FloatArray:
         """log p(xₙ | z = k), (K, units), -∞ for states other than a known one; of many rows found block by block."""
-        if self.family.rowwise and self.latent.form is Form.TABLE and len(batch) >= LONG:
-            edges = [*range(0, len(batch), default_chunk_rows(batch.n_columns)), len(batch)]
-            densities = np.empty((self.latent.n_states, len(batch)))
-            for start, stop in pairwise(edges):
-                densities[:, start:stop] = self._state_densities(params, batch.rows_between(start, stop))
-            return densities
-        return self._state_densities(params, batch)
+        parts = self.parts(batch)
+        if len(parts) == 1:
+            return self._state_densities(params, batch)
+        densities = np.empty((self.latent.n_states, len(batch)))
+        for start, stop in parts:
+            densities[:, start:stop] = self._state_densities(params, batch.rows_between(start, stop))
+        return densities
+
+    def parts(self, batch: Batch) -> list[tuple[int, int]]:
+        """(start, stop) of the blocks of rows whose state densities can be found one by one."""
+        if not (self.family.rowwise and self.latent.form is Form.TABLE and len(batch) >= LONG):
+            return [(0, len(batch))]
+        return list(pairwise([*range(0, len(batch), default_chunk_rows(batch.n_columns)), len(batch)]))
 
     def _state_densities(self, params: ModelParameters, batch: Batch) -> FloatArray:
         log_density = self.family.log_density(batch.without_labels(), params.emission)

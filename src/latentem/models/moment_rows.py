@@ -18,12 +18,11 @@ from scipy.linalg import helmert
 from .._typing import Array, FloatArray
 from ..data import ArraySource, Batch, Source
 from ..em import Executor
+from ..kernels.products import moments
 from ..statistics import Statistics
 
 # What is kept row by row, as rows whose pattern of missing entries few others have, at most, of all rows.
 MOST_KEPT = 0.5
-# Rows of complete data that are multiplied at a time.
-BLOCK_ROWS = 504
 
 
 @dataclass(frozen=True)
@@ -114,6 +113,8 @@ def _count(batch: Batch) -> Patterns:
 
 def _centre(batch: Batch) -> FloatArray:
     """Means of what some rows have in each column: near enough to the mean that no digits cancel."""
+    if not batch.missing:
+        return np.asarray(batch.values.mean(axis=0))
     counts = batch.observed.sum(axis=0)
     return np.asarray(np.where(batch.observed, batch.values, 0.0).sum(axis=0) / np.maximum(counts, 1))
 
@@ -131,7 +132,8 @@ def _chosen(batch: Batch, seen: Array) -> Iterator[Array]:
 def _sums(seen: Array, centre: FloatArray, batch: Batch) -> Sums:
     (m, p), weights = seen.shape, batch.unit_weights(per_group=False)
     if not batch.missing:
-        return _complete_sums(centre, batch, weights)
+        some, products = moments(batch.values, centre, batch.weights)
+        return Sums(weights.sum()[None], some[None], products[None])
     totals, first, second = np.zeros(m), np.zeros((m, p)), np.zeros((m, p, p))
     for i, rows in enumerate(_chosen(batch, seen)):
         columns = np.flatnonzero(seen[i])
@@ -140,21 +142,6 @@ def _sums(seen: Array, centre: FloatArray, batch: Batch) -> Sums:
         scaled = y if batch.weights is None else y * np.sqrt(w)[:, None]
         second[i][np.ix_(columns, columns)] = scaled.T @ scaled
     return Sums(totals, first, second)
-
-
-def _complete_sums(centre: FloatArray, batch: Batch, weights: FloatArray) -> Sums:
-    """The sums of rows with nothing missing, a block at a time in the same memory, which stays in the cache."""
-    p = len(centre)
-    first, second = np.zeros(p), np.zeros((p, p))
-    room = np.empty((min(BLOCK_ROWS, len(batch)), p))
-    for start in range(0, len(batch), BLOCK_ROWS):
-        values, w = batch.values[start : start + BLOCK_ROWS], weights[start : start + BLOCK_ROWS]
-        y = np.subtract(values, centre, out=room[: len(values)])
-        first += w @ y
-        if batch.weights is not None:
-            y *= np.sqrt(w)[:, None]
-        second += y.T @ y
-    return Sums(weights.sum()[None], first[None], second[None])
 
 
 def _others(seen: Array, batch: Batch) -> Rows:

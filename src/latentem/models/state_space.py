@@ -14,8 +14,9 @@ from ..data import Batch, Source
 from ..densities import LinearGaussianDensity
 from ..errors import DataError, ParameterError
 from ..kernels.kalman import Path
+from ..latents.chain_posterior import ChainPosterior
 from ..latents.chain_start import root_of
-from ..latents.normal_chain import ChainPosterior, NormalChain
+from ..latents.normal_chain import NormalChain
 from ..model import LatentVariableModel, ModelParameters
 
 
@@ -133,9 +134,8 @@ def forecast(
         covariance = 0.5 * (covariance + covariance.T)
         states.append((mean, covariance))
     z, V = (np.array(part) for part in zip(*states, strict=True))
-    R = np.diag(emission.noise) if emission.noise.ndim == 1 else emission.noise
     x = emission.offset + z @ emission.loadings.T + u @ emission.inputs.T
-    F = emission.loadings @ V @ emission.loadings.T + R
+    F = emission.loadings @ V @ emission.loadings.T + emission.noise_matrix
     half = ndtri(0.5 + 0.5 * level) * np.sqrt(np.einsum("tii->ti", F))
     return Forecast(x, F, x - half, x + half, z, V, float(level))
 

@@ -11,7 +11,7 @@ from scipy.stats import multivariate_normal
 
 from .._typing import FloatArray
 from ..data import Batch
-from ..families.linear_gaussian import LinearGaussianParameters
+from ..families.linear_gaussian_parameters import LinearGaussianParameters
 from ..kernels.derivatives import gradient
 from ..latents.normal import NormalParameters
 from ..model import LatentVariableModel, ModelParameters
@@ -98,10 +98,8 @@ def _given_observed(
     latent: NormalParameters, emission: LinearGaussianParameters, x: FloatArray, known: FloatArray
 ) -> tuple[FloatArray, FloatArray, float]:
     """Mean and covariance of (x, z) given what is observed of x, and the log density of that."""
-    loadings, noise = emission.loadings, emission.noise
-    matrix = np.diag(noise) if noise.ndim == 1 else noise
-    across = loadings @ latent.covariance
-    whole = np.block([[across @ loadings.T + matrix, across], [across.T, latent.covariance]])
+    loadings, across = emission.loadings, emission.loadings @ latent.covariance
+    whole = np.block([[across @ loadings.T + emission.noise_matrix, across], [across.T, latent.covariance]])
     centre = emission.offset + emission.inputs @ known[1:] + loadings @ latent.mean
     mean = np.concatenate([centre, latent.mean])
     seen = np.concatenate([~np.isnan(x), np.zeros(len(latent.mean), bool)])

@@ -18,6 +18,7 @@
 #pragma GCC pop_options
 #pragma GCC push_options
 #pragma GCC target("avx512f")
+#define LANES_OF_EIGHT 1
 #define VARIANT(name) name##_avx512f
 #include "chain_rows.h"
 #include "chain_kernels.h"
@@ -99,11 +100,56 @@ EXPORT void latentem_chain_filter(int64_t n_states, int64_t n_rows, int64_t n_gr
         filtered, increments, status, space);
 }
 
-/* States (N,) and log p(x, z) (G,); `origins` (longest, K) and `states` hold bytes for up to 256 states, else two bytes
- * each.  A log joint of -inf leaves its states undefined.  Work space: (TILE + 3) width. */
+/* Rows of one sequence or of a part of it, log densities (K, stride): `best` (width,), log initial probabilities before
+ * the first row (-inf beyond the states), is the best log p(x, z) of paths into each state afterwards.  `origins` (n, K)
+ * hold bytes for up to 256 states, else two bytes each; the first row of a sequence has none.  Returns whether a density
+ * is NaN or +inf.  Work space: (TILE + 2) width. */
+EXPORT int64_t latentem_viterbi_rows(int64_t n_states, int64_t stride, int64_t n, int64_t first, const double
+                                     *transition, const double *log_density, double *best, void *origins,
+                                     double *work) {
+    for (int64_t k = 0; first && n > 0 && k < n_states; k++) {
+        best[k] += log_density[k * stride];
+        if (!(best[k] <= DBL_MAX)) return 1;
+    }
+    if (first) log_density += 1, n -= 1, origins = (char *)origins + n_states * (n_states > 256 ? 2 : 1);
+    return CHOSEN(viterbi_rows)(n_states, stride, n, transition, log_density, best, origins, work);
+}
+
+#define TRACE(index)                                                          \
+    do {                                                                      \
+        const index *origin = (const index *)origins + (n - 1) * n_states;    \
+        for (int64_t t = n - 1; t > 0; t--, origin -= n_states) {             \
+            states[t] = state;                                                \
+            state = origin[state];                                            \
+        }                                                                     \
+        states[0] = state;                                                    \
+    } while (0)
+
+/* The states (n,) of the best path of n > 0 rows read off from the end; returns log p(x, z).  Of a path that cannot be
+ * nothing is written. */
+EXPORT double latentem_viterbi_path(int64_t n_states, int64_t n, const double *best, const void *origins,
+                                    int64_t *states) {
+    int64_t state = 0;
+    for (int64_t k = 1; k < n_states; k++) state = best[k] > best[state] ? k : state;
+    const double log_joint = best[state];
+    if (log_joint == -INFINITY) return log_joint;
+    if (n_states > 256) TRACE(uint16_t);
+    else TRACE(uint8_t);
+    return log_joint;
+}
+
+/* States (N,) and log p(x, z) (G,) of whole sequences; `origins` (longest, K).  A log joint of -inf leaves its states
+ * undefined.  Work space: (TILE + 3) width. */
 EXPORT void latentem_viterbi(int64_t n_states, int64_t n_rows, int64_t n_groups, const int64_t *offsets, const double
-                             *initial, const double *transition, const double *log_density, void *origins, void
-                             *states, double *log_joint, double *work) {
-    CHOSEN(viterbi)(n_states, n_rows, n_groups, offsets, initial, transition, log_density, origins, states, log_joint,
-        work);
+                             *initial, const double *transition, const double *log_density, void *origins,
+                             int64_t *states, double *log_joint, double *work) {
+    const int64_t width = (n_states + 7) / 8 * 8;
+    double *best = work + (TILE + 2) * width;
+    for (int64_t g = 0; g < n_groups; g++) {
+        const int64_t start = offsets[g], n = offsets[g + 1] - start;
+        memcpy(best, initial, (size_t)width * sizeof(double));
+        const int64_t undefined = latentem_viterbi_rows(n_states, n_rows, n, 1, transition, log_density + start, best,
+            origins, work);
+        log_joint[g] = undefined ? -INFINITY : latentem_viterbi_path(n_states, n, best, origins, states + start);
+    }
 }

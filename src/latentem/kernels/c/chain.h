@@ -42,7 +42,14 @@ typedef int64_t mask __attribute__((vector_size(64), aligned(8), may_alias));
 /* v where the mask is set, else 0. */
 #define WHERE(m, v) ((octet)((m) & (mask)(v)))
 #define SELECT(m, v, otherwise) ((octet)(((m) & (mask)(v)) | (~(m) & (mask)(otherwise))))
-#define REDUCE(s) ((((s)[0] + (s)[4]) + ((s)[2] + (s)[6])) + (((s)[1] + (s)[5]) + ((s)[3] + (s)[7])))
+#if defined(__clang__) || __GNUC__ >= 12
+#define SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (mask){__VA_ARGS__})
+#endif
+
+typedef double quad __attribute__((vector_size(32)));
+typedef double pair __attribute__((vector_size(16)));
 
 enum { TILE = 64, POSSIBLE = 0, IMPOSSIBLE = 1, LOST = 2 };
 
@@ -101,8 +108,7 @@ INLINE int64_t blocks_of(int64_t length) { return (length + BLOCK - 1) / BLOCK; 
 
 typedef struct {
     int64_t n_states, width;
-    const double *initial;    /* (width,): log, -inf beyond the states */
-    const double *transition; /* (K, width): log, likewise */
+    const double *transition; /* (K, width): log, -inf beyond the states */
 } LogChain;
 
 INLINE Chain chain_of(int64_t n_states, const double *matrix, const double *transposed, int64_t guarded) {

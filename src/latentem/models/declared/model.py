@@ -19,6 +19,7 @@ from ...statistics import Expectation, LocalQ, Reference, Statistics
 from .compiled import BLOCK, Compiled, compiled
 from .declaration import Declaration
 from .e_steps import EStep, Points, choose
+from .e_steps.enumeration import log_joint
 from .m_steps.maximize import maximize_on_pivots, maximize_over_data
 from .m_steps.probing import find_basis, first_rows_too
 from .m_steps.sufficient import Basis, NoBasis
@@ -141,6 +142,15 @@ class DeclaredModel(Model):
 
             raise describe_impossible(self, params, batch, int(np.flatnonzero(wrong)[0]), points)
         return replace(points, log_likelihood=np.where(wrong, 0.0, points.log_likelihood))
+
+    def unit_log_likelihoods(self, params: DeclaredParameters, batch: Batch) -> FloatArray:
+        return self.infer(params, batch).log_likelihood
+
+    def complete_log_density(self, params: DeclaredParameters, batch: Batch) -> FloatArray | None:
+        space = self.declaration.space
+        if space.dimension or space.is_chain:
+            return None
+        return log_joint(self._functions(batch), params.values, self.rows(batch), batch)[1]
 
     def m_step(self, statistics: DeclaredStatistics, params: DeclaredParameters, fold: Fold | None = None) -> Any:
         """argmax_θ of Q plus the log prior: on the pivots where they stand for the data, else over the data."""

@@ -23,14 +23,20 @@ class Enumeration(EStep):
 
     def points(self, functions: Compiled, theta: Values, x: FloatArray, batch: Batch) -> Points:
         per_group = functions.declaration.per_group
-        u = np.empty((len(x), 0))
-        values = functions.values(theta, x, u)
-        joint = np.add.reduceat(values, batch.group_offsets[:-1], axis=1) if per_group else values.copy()
-        impose(known_states(batch, per_group), joint)
+        values, joint = log_joint(functions, theta, x, batch)
         log_likelihood = normalize_states(joint)
         joint[:, ~np.isfinite(log_likelihood)] = 0.0
         weights = np.repeat(joint, batch.group_lengths, axis=1) if per_group else joint
-        return Points(np.arange(len(x)), u, weights, values, log_likelihood)
+        return Points(np.arange(len(x)), np.empty((len(x), 0)), weights, values, log_likelihood)
+
+
+def log_joint(functions: Compiled, theta: Values, x: FloatArray, batch: Batch) -> tuple[FloatArray, FloatArray]:
+    """log p(x, z = k) of the rows (K, n), and of the units (K, units) with every state but a known one impossible."""
+    per_group = functions.declaration.per_group
+    values = functions.values(theta, x, np.empty((len(x), 0)))
+    joint = np.add.reduceat(values, batch.group_offsets[:-1], axis=1) if per_group else values.copy()
+    impose(known_states(batch, per_group), joint)
+    return values, joint
 
 
 def impose(known: Array | None, joint: FloatArray) -> None:

@@ -1,0 +1,82 @@
+"""The posterior of a chain of normal vectors, and the statistics that are made of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .._typing import Array, FloatArray
+from ..data import Batch
+from ..model import Posterior
+from .chain_parameters import NormalChainStatistics
+
+
+@dataclass(frozen=True)
+class ChainPosterior(Posterior):
+    """Moments of zₜ, and those of the disturbances beside them; `covariance` is None, see `moments`.
+
+    Attributes
+    ----------
+    smoothed : Smoothed
+    params : NormalChainParameters
+        At which they ran.
+    """
+
+    smoothed: Any = None
+    params: Any = None
+
+    @property
+    def moments(self) -> tuple[FloatArray, FloatArray]:
+        """E[zₜ | x] (n, q) and Cov(zₜ | x) (n, q, q): one matrix for many rows is copied to each only here."""
+        assert self.mean is not None
+        return self.mean, self._covariances
+
+    @cached_property
+    def _covariances(self) -> FloatArray:
+        smoothed = self.smoothed
+        n, q, _ = smoothed.covariance.shape
+        return smoothed.covariance.reshape(n, q * q).take(smoothed.kept, axis=0).reshape(n, q, q)
+
+    def covariance_sum(self, weights: FloatArray) -> FloatArray:
+        smoothed = self.smoothed
+        return _total(smoothed.covariance, np.bincount(smoothed.kept, weights, minlength=len(weights)))
+
+
+def statistics_of(posterior: ChainPosterior, batch: Batch) -> NormalChainStatistics:
+    """Moments of z₁ and of all transitions."""
+    smoothed, params = posterior.smoothed, posterior.params
+    weights, n_inputs = batch.unit_weights(per_group=False), params.inputs.shape[1]
+    first, ahead, behind = _steps(batch)
+    w, mean = weights[ahead], smoothed.mean[behind]
+    known = [np.ones((len(mean), 1))] + ([] if not n_inputs else [batch.covariates[ahead]])  # type: ignore[index]
+    g = np.concatenate([*known, mean], axis=1)
+    k, disturbance, kept = 1 + n_inputs, smoothed.disturbance[ahead], smoothed.kept[behind]
+    left = [(part if batch.weights is None else part * w[:, None]).T for part in (g, disturbance)]
+    gram, cross, square = left[0] @ g, left[1] @ g, left[1] @ disturbance
+    counts = np.bincount(kept, w, minlength=len(batch))
+    gram[k:, k:] += _total(smoothed.covariance, counts)
+    cross[:, k:] += _total(smoothed.cross, counts)
+    square += _total(smoothed.noise_covariance, counts)
+    by_group, error = weights[first], smoothed.mean[first] - params.initial_mean
+    second = (error.T * by_group) @ error + np.tensordot(by_group, smoothed.covariance[smoothed.kept[first]], 1)
+    return NormalChainStatistics(
+        w.sum(), gram, cross, square, by_group.sum(), by_group @ error, second, params.reference
+    )
+
+
+def _steps(batch: Batch) -> tuple[Array, Any, Any]:
+    """The first rows of the groups, the rows that a transition leads to, and those it comes from."""
+    n, offsets = len(batch), np.asarray(batch.group_offsets)
+    if len(offsets) == 2:
+        return offsets[:1], slice(1, n), slice(0, n - 1)
+    ahead = np.delete(np.arange(n), offsets[:-1])
+    return offsets[:-1], ahead, ahead - 1
+
+
+def _total(table: FloatArray, counts: Any) -> FloatArray:
+    """Σ of the matrices, each as often as it is counted."""
+    used = np.flatnonzero(counts)
+    return np.asarray(np.tensordot(counts[used], table[used], 1))
