@@ -79,8 +79,8 @@ def fit(
         of the values, except for a declared model.
     covariates : (n, P), or names of columns, optional
         What the model conditions on, where it does (`LinearRegression`, `CovariateMarkovChain`).
-    acceleration : None, "squarem", "anderson" or Acceleration
-        None is plain EM.
+    acceleration : None, a name of `acceleration.SCHEMES`, or Acceleration
+        None is plain EM; "auto" chooses by the rate of EM, and the result's `algorithm` tells what.
     e_step : Annealing, Classification, Stochastic, Incremental, or None
         Another E-step, by which the fit begins; None is EM's.  Not for declared models.  Callbacks are told of its
         iterations, too, numbered anew in each stage, with the objective that the stage ascends.
@@ -330,13 +330,12 @@ def as_acceleration(acceleration: str | Acceleration | None) -> Acceleration | N
     """An acceleration by its name."""
     if acceleration is None or isinstance(acceleration, Acceleration):
         return acceleration
-    from .acceleration import Anderson, Squarem
+    from .acceleration import SCHEMES
 
-    if acceleration not in ("squarem", "anderson"):
-        raise ParameterError(
-            f"acceleration must be None, 'squarem', 'anderson' or an Acceleration, got {acceleration!r}"
-        )
-    return Squarem() if acceleration == "squarem" else Anderson()
+    if acceleration not in SCHEMES:
+        names = ", ".join(map(repr, SCHEMES))
+        raise ParameterError(f"acceleration must be None, {names} or an Acceleration, got {acceleration!r}")
+    return SCHEMES[acceleration]()
 
 
 def name_places(result: EMResult, source: Source) -> EMResult:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from declared.zoo import AT, COUNTS, NORMAL_MIXTURE, POISSON_MIXTURE, REALS, ZOO
-from laws.test_standard_errors import examination_at, in_units, numerical_information
+from inference.curvature import examination_at, in_units, numerical_information
 
 import latentem as em
 from latentem.execution import Serial

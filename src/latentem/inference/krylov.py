@@ -90,7 +90,8 @@ def _lanczos(
     product: Callable[[FloatArray], FloatArray], first: FloatArray
 ) -> tuple[FloatArray, FloatArray, float]:
     """Ritz values, the vector of the smallest, and its residual; every vector is made orthogonal to all before."""
-    basis, diagonal, beside = [first], [], []
+    basis, diagonal = [first], []
+    beside: list[float] = []
     for step in range(1, min(PRODUCTS, len(first)) + 1):
         image = product(basis[-1])
         diagonal.append(float(image @ basis[-1]))

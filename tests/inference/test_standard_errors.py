@@ -7,22 +7,20 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import zoo
+from inference.curvature import examination_at, in_units, numerical_information
 
 import latentem as em
 from latentem.data import ArraySource
-from latentem.em import Problem
 from latentem.execution import Serial
 from latentem.families.bernoulli import Bernoulli, BernoulliParameters
 from latentem.families.gaussian import DiagonalGaussian, DiagonalGaussianParameters
 from latentem.families.poisson import Poisson, PoissonParameters
 from latentem.inference.bootstrap import aligned
 from latentem.inference.covariance import spread
-from latentem.inference.examined import Examination, examined
+from latentem.inference.examined import examined
 from latentem.inference.natural import entries
 from latentem.inference.resampling import simulated
-from latentem.inference.surface import Surface
 from latentem.inference.unit_scores import louis_information, prior_information, scores_of_units
-from latentem.kernels.derivatives import second_differences
 from latentem.latents import Categorical, MarkovChain
 from latentem.latents.categorical import CategoricalParameters
 from latentem.latents.markov_chain import MarkovChainParameters
@@ -58,22 +56,6 @@ def gaussians():
     return fitted()
 
 
-def numerical_information(case, share=4.0):
-    """-∂² of the objective in the free directions from its values alone, extrapolated to steps of length zero."""
-
-    def objective(t):
-        return case.surface.problem.evaluate(case.surface.template.unflatten(case.point.vector + case.moves @ t))[1]
-
-    m = case.moves.shape[1]
-    near, far = (second_differences(objective, np.zeros(m), np.full(m, h)) / h**2 for h in (share, 2 * share))
-    return -(4 * near - far) / 3
-
-
-def in_units(case, information):
-    """The matrix in directions in which the complete data have the information 1."""
-    return case.spectrum.vectors.T @ information @ case.spectrum.vectors
-
-
 def design_of(specimen, latent_specimen, k):
     """A model of the zoo with k states, its parameters, and data drawn from it."""
     family, latent = specimen.of(k), latent_specimen.latent(k)
@@ -86,12 +68,6 @@ def design_of(specimen, latent_specimen, k):
     given = rng.normal(size=(N, covariates)) if covariates else None
     source = ArraySource(np.zeros((N, shape)), covariates=given, lengths=[6] * (N // 6) if groups else None)
     return model, params, simulated(model, params, source, rng)
-
-
-def examination_at(model, params, source, fourth=True):
-    """The curvature at any point; a maximum is not asked for."""
-    problem = Problem(model, source, Serial())
-    return Examination.of(Surface(problem, params), source, params.flatten(), fourth)
 
 
 PAIRS = [(family, "Categorical") for family in FAMILIES]
@@ -346,8 +322,20 @@ def test_sequences_are_units():
         result.standard_errors("sandwich", clusters=np.arange(300))
     with pytest.raises(em.ParameterError, match="'oakes'"):
         result.standard_errors("louis")
-    drawn = result.standard_errors("parametric", replicates=20, random_state=0)
-    assert np.isfinite(drawn.errors[2:]).all()
+    for kind in ("parametric", "nonparametric"):
+        drawn = result.standard_errors(kind, replicates=20, random_state=0)
+        np.testing.assert_allclose(drawn.errors[2:], oakes.errors[2:], rtol=0.8)
+
+
+def test_clusters_are_drawn_whole():
+    """Copies of a row in one cluster tell no more than the row, whatever the resampling."""
+    copies = fitted(np.repeat(gaussian_data(60), 4, axis=0), tol=1e-6)
+    keys = np.repeat(np.arange(60), 4)
+    whole, apart = (
+        copies.standard_errors("nonparametric", clusters=one, replicates=40, random_state=0).errors
+        for one in (keys, None)
+    )
+    assert np.median(whole / apart) == pytest.approx(2, rel=0.35)
 
 
 def test_missing_entries_and_rows_that_stand_for_others():
