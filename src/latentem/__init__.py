@@ -81,9 +81,13 @@ _NAMES = {
     ),
     "model": ("Family", "Latent", "LatentVariableModel", "ModelParameters", "Posterior", "Prior"),
     "models.declared": ("DeclaredModel", "DeclaredParameters", "latent_variable_model"),
+    "online.incremental": ("Incremental",),
+    "online.stepwise": ("OnlineState", "StepSize"),
     "parameters": ("Parameters", "parameter"),
     "result": ("EMResult", "Finding", "Iteration", "Status", "Step"),
     "statistics": ("Expectation", "LocalQ", "Reference", "Statistics"),
+    "streaming": ("OnlineEM", "online_fit"),
+    "variants": ("Annealing", "Classification", "EStep", "Stochastic"),
 }
 _MODULES = (
     "acceleration",

@@ -21,6 +21,8 @@ class Status(Enum):
     SLOPE = "not converged: no step raised the objective, but its slope is not zero; see the findings"
     UNBOUNDED = "not converged: the likelihood grows without bound towards these parameters; see the findings"
     STOCHASTIC = "stopped: the averaged parameters move by less than their simulation error, and that is small"
+    DRAWN = "stopped after the draws that were asked for: the parameters are their average, and maximize nothing"
+    ONLINE = "stopped at the end of the stream: online EM has no test of convergence"
     INTERRUPTED = "interrupted by the user; the parameters are the best so far"
     STOPPED = "stopped early by a callback; the parameters are the best so far"
 
@@ -117,7 +119,7 @@ class EMResult:
     log_likelihood, objective : float
         At `parameters`; the objective includes the log prior.
     n_iter : int
-        Passes over the data, the start's own not counted.
+        Passes over the data, the start's own not counted; of online EM, batches.
     remaining_gain : float
         Estimated gain of the objective from here to the limit (see `RemainingGain`); NaN if unknown.
     rate : float
@@ -160,9 +162,10 @@ class EMResult:
 
     def __repr__(self) -> str:
         told = "".join(f"\n  {finding.code}: {finding.message}" for finding in self.findings)
+        work = "batches from" if self.status is Status.ONLINE else "passes over"
         return (
-            f"EMResult({self.status.value}\n  log-likelihood {self.log_likelihood:.10g} after {self.n_iter} passes "
-            f"over {self.n_rows} rows; {self.n_parameters} free parameters\n  {self.algorithm}{told})"
+            f"EMResult({self.status.value}\n  log-likelihood {self.log_likelihood:.10g} after {self.n_iter} {work} "
+            f"{self.n_rows} rows; {self.n_parameters} free parameters\n  {self.algorithm}{told})"
         )
 
     @property

@@ -32,6 +32,7 @@ from .equal_rows import collapse
 from .findings import examine, tell
 from .fits import Plan, best_fit
 from .inputs import Survey, read_table, require_observed, survey
+from .partial import LearnsByBatches
 from .predicting import Predicting, in_precision, precision
 from .starting import METHODS, rough_parameters
 from .starting_values import carried_on, check_init, constrain, same_model
@@ -39,7 +40,7 @@ from .undoing import unchanged_on_error
 from .watching import CallbackSupportMixin, Tasks, with_callbacks
 
 
-class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC):
+class Mixture(CallbackSupportMixin, LearnsByBatches, Predicting, DensityMixin, BaseEstimator, ABC):
     """A mixture p(x) = Σₖ πₖ p(x | k), fitted by EM; subclasses say from which family the components come.
 
     Parameters are stored as given and checked when `fit` is called.  Components keep the order in which the start put
@@ -220,7 +221,7 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
         weight = result.expectation.weight
         result = replace(result, n_rows=source.n_rows, findings=(*self._examined(source, rows), *result.findings))
         self._judge(result)
-        self.result_ = result
+        self.result_, self._stream = result, None
         self._told(result)
         params = self._sorted(result, distinct)
         for name, value in self._fitted(result.model, params).items():

@@ -9,6 +9,7 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import ParameterError
+from ..kernels.filtering import draw_states
 from ..kernels.normalize import normalize_states
 from ..kernels.simplex import expected_log_simplex, maximize_simplex
 from ..model import Latent, Posterior
@@ -90,6 +91,28 @@ class Categorical(Latent[CategoricalParameters, CategoricalStatistics]):
         log_density += self.log_states(params)[:, None]
         log_likelihood = normalize_states(log_density)
         return Posterior(log_density), log_likelihood
+
+    def tempered(
+        self, log_density: FloatArray, batch: Batch, params: CategoricalParameters, beta: float
+    ) -> tuple[Posterior, FloatArray]:
+        joint = beta * (log_density + self.log_states(params)[:, None])
+        total = normalize_states(joint)
+        return Posterior(joint), total
+
+    def decode(
+        self, log_density: FloatArray, batch: Batch, params: CategoricalParameters
+    ) -> tuple[Array, FloatArray]:
+        joint = log_density + self.log_states(params)[:, None]
+        states, best = joint.argmax(axis=0), joint.max(axis=0)
+        return np.where(best > -np.inf, states, -1), best
+
+    def draw(
+        self, log_density: FloatArray, batch: Batch, params: CategoricalParameters, rng: np.random.Generator
+    ) -> Array:
+        joint = log_density + self.log_states(params)[:, None]
+        possible = joint.max(axis=0) > -np.inf
+        joint[:, ~possible] = 0.0
+        return np.where(possible, draw_states(joint, np.asarray(rng.random(joint.shape[1]))), -1)
 
     def statistics(self, posterior: Posterior, batch: Batch) -> CategoricalStatistics:
         return CategoricalStatistics(posterior.responsibilities.sum(axis=1))
