@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 JOBS ?= 2
-BENCHMARKS ?= mixtures chains state_space factors kernels declared
+BENCHMARKS ?= mixtures chains state_space factors kernels declared acceleration
 UV := $(shell command -v uv 2>/dev/null)
 SUITABLE := import sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -25,7 +25,7 @@ help: ## list the targets
 	@echo "make <target>, with target one of"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 	@echo "Variables: PYTHON (>= 3.11, to make $(VENV) with), ARGS (for demo, test, fuzz, bench and coverage), JOBS (test processes)," \
-		"BENCHMARKS (mixtures, chains, state_space, factors, kernels, declared)"
+		"BENCHMARKS (mixtures, chains, state_space, factors, kernels, declared, acceleration)"
 
 venv: $(VENV)/.installed ## make .venv and install latentem into it
 
@@ -37,6 +37,7 @@ test: $(VENV)/.installed-test ## run the tests
 
 fuzz: $(VENV)/.installed-test ## fit thousands of random awkward tables and look for what is wrong (ARGS: --count, --seed)
 	@$(BIN)/python tests/bad_input/fuzz.py --count 20000 --seed 0 $(ARGS)
+	@$(BIN)/python tests/fuzz_accelerations.py --count 20000 --seed 0 $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check the style (ruff)
 	@$(BIN)/ruff check .

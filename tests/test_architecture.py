@@ -15,10 +15,11 @@ ROOT = Path(latentem.__file__).parent
 # From the ground up; what stands on one floor does not know its neighbours.
 FLOORS = [
     {"_typing", "errors"},
-    {"domains", "layout"},
+    {"domains", "layout", "secants"},
     {"parameters", "statistics", "data", "densities", "patterns"},
     {"model", "predictors"},
     {"result"},
+    {"stopping"},
     {"em"},
     {"online"},
     {"kernels", "execution", "acceleration"},
@@ -29,13 +30,14 @@ FLOORS = [
     {"models"},
     {"inference"},
     {"fitting"},
+    {"comparing"},
     {"estimators"},
     {"plots"},
     {"cli"},
     {"testing"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-VOCABULARY = set().union(*FLOORS[:6])
+VOCABULARY = set().union(*FLOORS[:7])
 
 # These know few others: engines and schemes the vocabulary alone, kernels arrays alone.
 APART = {"execution": VOCABULARY, "acceleration": VOCABULARY, "kernels": {"_typing", "errors"}}

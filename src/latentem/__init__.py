@@ -14,7 +14,8 @@ import numpy as _numpy  # noqa: F401 - the one dependency that every use needs
 __version__ = "0.1.0"
 
 _NAMES = {
-    "acceleration": ("Anderson", "Squarem"),
+    "acceleration": ("Anderson", "Auto", "Lbfgs", "Parabolic", "QuasiNewton", "Squarem", "SubspaceNewton"),
+    "comparing": ("compare",),
     "data": ("ArraySource", "Batch", "Source"),
     "domains": (
         "Correlation",

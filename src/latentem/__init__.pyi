@@ -11,7 +11,16 @@ from . import (
     plots as plots,
     testing as testing,
 )
-from .acceleration import Anderson as Anderson, Squarem as Squarem
+from .acceleration import (
+    Anderson as Anderson,
+    Auto as Auto,
+    Lbfgs as Lbfgs,
+    Parabolic as Parabolic,
+    QuasiNewton as QuasiNewton,
+    Squarem as Squarem,
+    SubspaceNewton as SubspaceNewton,
+)
+from .comparing import compare as compare
 from .data import ArraySource as ArraySource, Batch as Batch, Source as Source
 from .domains import (
     Correlation as Correlation,

@@ -77,8 +77,8 @@ def fit(
         of the values, except for a declared model.
     covariates : (n, P), or names of columns, optional
         What the model conditions on, where it does (`LinearRegression`, `CovariateMarkovChain`).
-    acceleration : None, "squarem", "anderson" or Acceleration
-        None is plain EM.
+    acceleration : None, a name of `acceleration.SCHEMES`, or Acceleration
+        None is plain EM; "auto" chooses by the rate of EM, and the result's `algorithm` tells what.
     executor : None, "serial", "threads", "processes" or Executor
         None chooses threads where there are several chunks.  The result is the same to the bit.
     tol : float
@@ -110,7 +110,7 @@ def fit(
     columns["covariates"] = covariates
     if covariates is not None and not isinstance(model, LatentVariableModel):
         raise ParameterError("a declared model finds its covariates among the data; give them as arrays by name")
-    source = as_source(data, grouping=_grouping(model), **columns)
+    source = as_source(data, grouping=grouping_of(model), **columns)
     check_source(model, source)
     generator = as_generator(random_state)
     starts = 1 if _is_start(parameters) else _whole("n_init", n_init, 1)
@@ -144,7 +144,7 @@ def fit(
         return name_places(replace(best, n_rows=rows.n_rows, source=rows), rows)
 
 
-def _grouping(model: Model) -> Grouping | None:
+def grouping_of(model: Model) -> Grouping | None:
     """What a declared model wants of its data; None for other models."""
     return None if isinstance(model, LatentVariableModel) else cast("DeclaredModel", model).declaration.grouping
 
@@ -305,13 +305,12 @@ def as_acceleration(acceleration: str | Acceleration | None) -> Acceleration | N
     """An acceleration by its name."""
     if acceleration is None or isinstance(acceleration, Acceleration):
         return acceleration
-    from .acceleration import Anderson, Squarem
+    from .acceleration import SCHEMES
 
-    if acceleration not in ("squarem", "anderson"):
-        raise ParameterError(
-            f"acceleration must be None, 'squarem', 'anderson' or an Acceleration, got {acceleration!r}"
-        )
-    return Squarem() if acceleration == "squarem" else Anderson()
+    if acceleration not in SCHEMES:
+        names = ", ".join(map(repr, SCHEMES))
+        raise ParameterError(f"acceleration must be None, {names} or an Acceleration, got {acceleration!r}")
+    return SCHEMES[acceleration]()
 
 
 def name_places(result: EMResult, source: Source) -> EMResult:

@@ -68,6 +68,8 @@ class Iteration:
         State of the acceleration.
     ratio : float
         The last known ratio ρ = λ² of consecutive plain gains; NaN before three are known.
+    secants : Secants or None
+        The last points with their EM steps and scores, which tell the stop rule what is left; None where not needed.
     """
 
     index: int
@@ -82,6 +84,7 @@ class Iteration:
     expectation: Any = None
     scheme: Any = None
     ratio: float = nan
+    secants: Any = None
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ class EMResult:
     n_iter : int
         Passes over the data, the start's own not counted.
     remaining_gain : float
-        Estimated gain of the objective from here to the limit, λ²/(1 - λ²) times the last gain; NaN if unknown.
+        Estimated gain of the objective from here to the limit (see `RemainingGain`); NaN if unknown.
     rate : float
         Estimated convergence rate λ of EM (1: no progress); NaN if unknown.
     history : tuple of (Step, float)
@@ -127,6 +130,8 @@ class EMResult:
     n_rows : int
     source : Source or None
         The data that were fitted, for questions asked later; they are not copied, pickled or saved with the result.
+    algorithm : str
+        Plain EM, or the acceleration and what it chose.
     certificate : Certificate or None
         What the end of the fit is, where `fit(…, certify=True)` asked.
     maxima : MapOfMaxima or None
@@ -146,6 +151,7 @@ class EMResult:
     expectation: Any
     n_rows: int
     source: Any = field(default=None, compare=False, metadata={"stored": False})
+    algorithm: str = "plain EM"
     certificate: Any = field(default=None, compare=False, metadata={"stored": False})
     maxima: Any = field(default=None, compare=False, metadata={"stored": False})
 
@@ -156,7 +162,7 @@ class EMResult:
         told = "".join(f"\n  {finding.code}: {finding.message}" for finding in self.findings)
         return (
             f"EMResult({self.status.value}\n  log-likelihood {self.log_likelihood:.10g} after {self.n_iter} passes "
-            f"over {self.n_rows} rows; {self.n_parameters} free parameters{told})"
+            f"over {self.n_rows} rows; {self.n_parameters} free parameters\n  {self.algorithm}{told})"
         )
 
     @property

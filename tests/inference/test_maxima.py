@@ -1,4 +1,4 @@
-"""Starts race, equal ends are told from different ones whatever the order of components, and the best is found twice."""
+"""Starts race, ends are told apart whatever the order of their components, and the best should be found twice."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from .._typing import Array
+from ..acceleration import SCHEMES
 from ..data import Source
 from ..em import RemainingGain
 from ..errors import DataError, ParameterError
@@ -57,7 +58,7 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
         "tied": [tuple, list, None],
         "order": [StrOptions(set(ORDERS)), None],
         "restart_collapsed": [Interval(Integral, 0, None, closed="left")],
-        "acceleration": [StrOptions({"squarem", "anderson"}), HasMethods(["init", "propose"]), None],
+        "acceleration": [StrOptions(set(SCHEMES)), HasMethods(["init", "propose"]), None],
         "executor": [StrOptions({"serial", "threads", "processes"}), HasMethods(["fold"]), None],
         "random_state": ["random_state", np.random.Generator],
         "warm_start": ["boolean"],

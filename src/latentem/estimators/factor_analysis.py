@@ -41,7 +41,7 @@ class FactorAnalysis(FactorModel):
         Number of starts: the first from `noise_variance_init`, the others from random noise variances.
     floor : float
         Least uniqueness, as a share of the column's variance.  A column that reaches it (a Heywood case) is told.
-    acceleration : {"anderson", "squarem"}, Acceleration or None
+    acceleration : name in `acceleration.SCHEMES`, Acceleration or None
     executor : {"serial", "threads", "processes"}, Executor or None
 
     Attributes

@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._typing import Array, FloatArray
-from ..acceleration import Anderson
+from ..acceleration import SCHEMES, Anderson
 from ..data import ArraySource, Source
 from ..em import Executor, run
 from ..errors import DataError, ParameterError
@@ -68,7 +68,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         "kaiser": ["boolean"],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "floor": [Interval(Real, 0.0, None, closed="left")],
-        "acceleration": [StrOptions({"squarem", "anderson"}), HasMethods(["init", "propose"]), None],
+        "acceleration": [StrOptions(set(SCHEMES)), HasMethods(["init", "propose"]), None],
         "executor": [StrOptions({"serial", "threads", "processes"}), HasMethods(["fold"]), None],
         "random_state": ["random_state", np.random.Generator],
     }

@@ -69,13 +69,9 @@ class Examination:
     @classmethod
     def of(cls, surface: Surface, source: Source, vector: FloatArray, fourth: bool = False) -> Examination:
         """Two passes for each free parameter, and one; four for differences of fourth order."""
-        point = surface.at(vector)
-        slopes, lengths = natural.jacobian(point.parameters)
-        steps, complete = surface.complete_information(point, lengths)
-        after = point.parameters.unflatten(point.em_vector)
-        free = free_directions(point, after, complete, steps, slopes)
+        point, slopes, lengths, complete, free = ground(surface, vector)
         whole = linearize(surface, point, free, complete, fourth)
-        bounds = held_by_bounds(whole)
+        bounds = held_by_bounds(np.diagonal(whole.complete), whole.score, whole.em_step, whole.ends)
         linear = restricted(whole, ~bounds)
         return cls(surface, source, point, slopes, lengths, whole, linear, spectrum(linear), bounds)
 
@@ -142,6 +138,15 @@ class Examination:
         return float(np.sqrt(np.sum(parts / np.abs(curvatures)))), 0.5 * float(np.sum(parts / curvatures))
 
 
+def ground(surface: Surface, vector: FloatArray) -> tuple[Point, FloatArray, FloatArray, FloatArray, Free]:
+    """One pass: the point, ∂ entries / ∂ φ, the lengths of `Examination`, I_c (d, d), and what is free."""
+    point = surface.at(vector)
+    slopes, lengths = natural.jacobian(point.parameters)
+    steps, complete = surface.complete_information(point, lengths)
+    after = point.parameters.unflatten(point.em_vector)
+    return point, slopes, lengths, complete, free_directions(point, after, complete, steps, slopes)
+
+
 @contextmanager
 def examined(result: EMResult, executor: str | Executor | None) -> Iterator[Examination]:
     """The examination of a result, made when it is first asked for, with workers for what is asked next.
@@ -151,16 +156,21 @@ def examined(result: EMResult, executor: str | Executor | None) -> Iterator[Exam
     ParameterError
         The result has no source.
     """
-    if result.source is None:
-        raise ParameterError("the result has no data with it (it was loaded or pickled); fit again and ask that result")
     with opened(executor) as workers:
         known = _known(result)
         if known is None:
-            problem = Problem(result.model, rows_for(result.model, result.source, workers), workers)
-            surface = Surface(problem, copy(result.parameters))
+            surface = surface_of(result, workers)
             known = Examination.of(surface, result.source, result.parameters.flatten())
             _remember(result, known)
         yield known.served_by(workers)
+
+
+def surface_of(result: EMResult, workers: Executor) -> Surface:
+    """The objective of a fit, around its end; `ParameterError` where its data are not at hand."""
+    if result.source is None:
+        raise ParameterError("the result has no data with it (it was loaded or pickled); fit again and ask that result")
+    problem = Problem(result.model, rows_for(result.model, result.source, workers), workers)
+    return Surface(problem, copy(result.parameters))
 
 
 def rows_for(model: Any, source: Source, executor: Executor) -> Source:
@@ -186,16 +196,22 @@ def _remember(result: EMResult, examination: Examination) -> None:
     _EXAMINED[key] = examination
 
 
-def held_by_bounds(linear: Linearized) -> Array:
+def held_by_bounds(information: FloatArray, score: FloatArray, em_step: FloatArray, ends: FloatArray) -> Array:
     """(m,) bool: free directions along which the score is not zero though EM stands still, or at whose end it does.
 
     Near a fixed point the score is I_c times the EM step; what is not has been held by the M-step.
+
+    Parameters
+    ----------
+    information : (m,)
+        The diagonal of I_c.
+    score, em_step, ends : (m,)
+        See `Linearized`.
     """
-    information = np.maximum(np.diagonal(linear.complete), np.finfo(float).tiny)
-    standard = np.abs(linear.score) / np.sqrt(information)
-    step = np.abs(linear.em_step) * np.sqrt(information)
-    outside = linear.ends * linear.score >= 0
-    return np.asarray((standard > HELD) & (step <= 1e-3 * standard) | (linear.ends != 0) & outside & (step <= HELD))
+    root = np.sqrt(np.maximum(information, np.finfo(float).tiny))
+    standard, step = np.abs(score) / root, np.abs(em_step) * root
+    outside = ends * score >= 0
+    return np.asarray((standard > HELD) & (step <= 1e-3 * standard) | (ends != 0) & outside & (step <= HELD))
 
 
 def restricted(linear: Linearized, free: Array) -> Linearized:
