@@ -31,6 +31,7 @@ from latentem.testing.drawing import draw
 FAMILIES = zoo.FAMILIES | zoo.VARIANTS
 LATENTS = zoo.LATENTS | zoo.LATENT_VARIANTS
 N = 60
+ALL_HELD = ("means", "variances")
 
 
 def mixture(weights, emission):
@@ -232,6 +233,7 @@ def test_profile_intervals_do_not_depend_on_the_scale_and_hold_the_estimate(gaus
 def test_wald_intervals_stay_inside_the_range(gaussians):
     errors = gaussians.standard_errors()
     wide = errors.intervals(0.9999999, scale="unconstrained")
+    np.testing.assert_array_equal(errors.intervals(0.9999999, names=errors.names[::-1]), wide[::-1])
     assert np.all(wide[:2] > 0) and np.all(wide[:2] < 1) and np.all(wide[4:] > 0)
     natural = errors.intervals(scale="natural")
     np.testing.assert_allclose(natural.mean(axis=1), errors.estimates)
@@ -300,6 +302,14 @@ def test_what_is_fixed_has_no_number():
     errors = fitted(model=model).standard_errors()
     assert errors.reasons["latent.weights[0]"] == "it is held where it is"
     assert np.isfinite(errors.errors[2:]).all()
+
+
+@pytest.mark.parametrize("method", ["oakes", "louis", "sem", "scores", "sandwich"])
+def test_nothing_free_is_no_error(method):
+    family = zoo.co.Constrained(DiagonalGaussian(), fixed=ALL_HELD)
+    model, begin = LatentVariableModel(Categorical(2, fixed=(0, 1)), family), family.constrain(BEGIN.emission)
+    errors = fitted(model=model, begin=mixture([0.4, 0.6], begin), max_iter=5).standard_errors(method)
+    assert np.isnan(errors.errors).all() and len(errors.coordinates) == 0
 
 
 def chain_result():

@@ -79,15 +79,14 @@ class StandardErrors:
             the profile likelihood has fallen by z²/2, some dozens of passes over the data for each entry; or, of a
             bootstrap, quantiles of the replicates.
         names : names of entries, optional
+            In this order.
 
         Raises
         ------
         ParameterError
             There is no such scale, level or entry.
         """
-        z, chosen = quantile(level), [self._entry(name) for name in self.names if names is None or name in set(names)]
-        for name in names or ():
-            self._entry(name)
+        z, chosen = quantile(level), [self._entry(name) for name in (self.names if names is None else names)]
         if scale == "profile":
             return self._profiles(z, chosen)
         if scale == "percentile" and self.replicates:
@@ -152,7 +151,8 @@ class StandardErrors:
         for i in shown:
             interval = f"{ends[i, 0]:.5g} to {ends[i, 1]:.5g}"
             rows.append((self.names[i], f"{self.estimates[i]:.6g}", f"{self.errors[i]:.4g}", interval))
-        return "\n".join([f"standard errors by {self.method}", *_columns(rows), *self._lacking(), *self.told])
+        table = _columns(rows) if shown else []
+        return "\n".join([f"standard errors by {self.method}", *table, *self._lacking(), *self.told])
 
     def _lacking(self) -> list[str]:
         """One line for each reason, with the entries that it keeps from a number."""
