@@ -169,6 +169,7 @@ def test_annealing_ends_where_em_stands_still():
     assert again.objective == pytest.approx(result.objective, abs=1e-7)
     assert result.n_iter > len(Annealing().betas)
     assert result.model == model
+    assert result.algorithm == "annealing, then plain EM"
 
 
 def test_classification_ends_at_a_partition_that_no_step_changes():
