@@ -176,7 +176,7 @@ def test_classification_ends_at_a_partition_that_no_step_changes():
     x, _ = grid()
     model = LatentVariableModel(Categorical(9), SphericalGaussian())
     result = em.fit(model, x, random_state=2, e_step=Classification())
-    assert result.status is Status.ROUNDING
+    assert result.converged
     hard = replace(model, latent=Decoded(model.latent))
     source = ArraySource(x)
     expectation = SERIAL.fold(partial(hard.e_step, result.parameters), source)
