@@ -163,6 +163,7 @@ def online_result(
         findings=(*(Finding(code, text, k) for k, code, text in told), Finding("online", TOLD.format(seen=seen))),
         expectation=found,
         n_rows=state.n_rows,
+        algorithm="online EM",
     )
 
 

@@ -169,13 +169,14 @@ def test_annealing_ends_where_em_stands_still():
     assert again.objective == pytest.approx(result.objective, abs=1e-7)
     assert result.n_iter > len(Annealing().betas)
     assert result.model == model
+    assert result.algorithm == "annealing, then plain EM"
 
 
 def test_classification_ends_at_a_partition_that_no_step_changes():
     x, _ = grid()
     model = LatentVariableModel(Categorical(9), SphericalGaussian())
     result = em.fit(model, x, random_state=2, e_step=Classification())
-    assert result.status is Status.ROUNDING
+    assert result.converged
     hard = replace(model, latent=Decoded(model.latent))
     source = ArraySource(x)
     expectation = SERIAL.fold(partial(hard.e_step, result.parameters), source)

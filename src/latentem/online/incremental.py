@@ -56,8 +56,8 @@ class Incremental(EStep):
         last, status, _ = consume(steps, RemainingGain(task.tol).status, task.max_iter, task.callbacks)
         theta: Any = last.parameters
         if was_stopped(status):
-            return task.ended(theta, last.index, status)
-        return task.finish(theta, last.index)
+            return task.ended(theta, last.index, "incremental EM", status)
+        return task.finish(theta, last.index, "incremental EM")
 
 
 @dataclass

@@ -69,12 +69,12 @@ class Annealing(EStep):
             found = task.climb(tempered, theta, min(self.passes, max(0, task.max_iter - passes)))
             theta, passes = found.parameters, passes + found.n_iter
             if was_stopped(found.status):
-                return task.ended(theta, passes, found.status)
+                return task.ended(theta, passes, "annealing", found.status)
             if passes >= task.max_iter:
                 break
             if self.shake:
                 theta, passes = self._shaken(task, theta, found.expectation, stage), passes + 1
-        return task.finish(theta, passes)
+        return task.finish(theta, passes, "annealing")
 
     def _shaken(self, task: Task, theta: ModelParameters, tempered: Expectation, stage: int) -> ModelParameters:
         """An M-step for the posterior mixed with a draw from it."""

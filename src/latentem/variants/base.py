@@ -50,8 +50,8 @@ class Task:
             callbacks=self.callbacks,
         )
 
-    def finish(self, start: ModelParameters, passes: int) -> EMResult:
-        """EM, after so many passes that led to its start; they are counted."""
+    def finish(self, start: ModelParameters, passes: int, by: str) -> EMResult:
+        """EM, after so many passes that led to its start; they are counted, and `by` says what they were."""
         result = run(
             self.model,
             self.source,
@@ -62,12 +62,12 @@ class Task:
             max_iter=max(0, self.max_iter - passes),
             callbacks=self.callbacks,
         )
-        return replace(result, n_iter=result.n_iter + passes)
+        return replace(result, n_iter=result.n_iter + passes, algorithm=f"{by}, then {result.algorithm}")
 
-    def ended(self, parameters: ModelParameters, passes: int, status: Status) -> EMResult:
+    def ended(self, parameters: ModelParameters, passes: int, by: str, status: Status) -> EMResult:
         """The result at parameters where nothing goes on: of the model itself, evaluated there."""
         result = run(self.model, self.source, parameters, executor=self.executor, max_iter=0)
-        return replace(result, n_iter=passes, status=status)
+        return replace(result, n_iter=passes, status=status, algorithm=by)
 
 
 class EStep(ABC):

@@ -46,8 +46,8 @@ class Classification(EStep):
         until_nothing_changes = replace(task, tol=0.0)
         hard = until_nothing_changes.climb(task.with_latent(Decoded(task.model.latent)), task.start, task.max_iter)
         if self.then_em and not was_stopped(hard.status):
-            return task.finish(hard.parameters, hard.n_iter)
-        found = task.ended(hard.parameters, hard.n_iter, hard.status)
+            return task.finish(hard.parameters, hard.n_iter, "classification EM")
+        found = task.ended(hard.parameters, hard.n_iter, "classification EM", hard.status)
         findings = (*hard.findings, Finding("classification", TOLD))
         return replace(found, objective=hard.objective, remaining_gain=hard.remaining_gain, history=hard.history,
                        findings=findings)

@@ -60,8 +60,8 @@ class Stochastic(EStep):
         last, status, history = consume(self._chain(task), decide, task.max_iter, task.callbacks)
         mean: Any = last.em_parameters
         if self.then_em and not was_stopped(status):
-            return task.finish(mean, last.index)
-        found = task.ended(mean, last.index, status)
+            return task.finish(mean, last.index, "stochastic EM")
+        found = task.ended(mean, last.index, "stochastic EM", status)
         drawn = Finding("drawn", TOLD.format(draws=max(1, last.index - self.burn_in)))
         return replace(found, history=history, remaining_gain=nan, findings=(*found.findings, drawn))
 
