@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from inference.stationary import STATIONARY, Stationary, death_notices, fitted, mixture
+from inference.stationary import FACTORS, STATIONARY, Stationary, death_notices, fitted, mixture
 from reference.cases import case, near, start
 
 import latentem as em
@@ -38,6 +38,15 @@ def test_the_smallest_curvatures_alone_lead_to_no_wrong_verdict(one, monkeypatch
     assert all(certificate.passes <= 100 for certificate in found)
     if one.verdict in (Verdict.MAXIMUM, Verdict.SADDLE) and abs(result.certify().eigenvalues[0] - 1) > 1e-5:
         assert {certificate.verdict for certificate in found} == {one.verdict}
+
+
+@pytest.mark.parametrize("tol", [1e-2, 1e-3, 1e-4, 1e-6])
+def test_a_ridge_is_no_saddle_from_a_little_way_off(tol):
+    """Loadings may be rotated: off the limit that curved ridge looks curved itself."""
+    result = em.FactorAnalysis(2, tol=tol, max_iter=10_000).fit(FACTORS).result_
+    worse = result.parameters.unflatten(result.parameters.flatten() * (1 + 0.02 * tol**0.5))
+    for fit in (result, em.fit(result.model, result.source, parameters=worse, tol=tol, max_iter=1)):
+        assert fit.certify().verdict in (Verdict.RIDGE, Verdict.NOT_CONVERGED), str(fit.certify())
 
 
 def test_many_parameters_are_certified():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -83,9 +84,11 @@ class _Case:
     def surface(self) -> Surface:
         return self.examination.surface
 
-    @property
+    @cached_property
     def spectrum(self) -> Spectrum:
-        return self.examination.spectrum
+        """As far as it can be told at this distance from the limit."""
+        case = self.examination
+        return case.spectrum.away(case.linear.score, self.surface.units(case.point))
 
     def certificate(self) -> Certificate:
         case = self.examination
@@ -99,7 +102,7 @@ class _Case:
             rate=self.spectrum.rate,
             missing_information=self.spectrum.missing,
             eigenvalues=1 - self.spectrum.curvatures,
-            error=self.spectrum.error,
+            error=self.examination.spectrum.error,
             edges=edges,
             bounds=case.names_of_bounds(),
             along=(),
@@ -148,7 +151,7 @@ class _Case:
     def _flat(self, draft: Certificate, told: tuple[str, ...]) -> Certificate | None:
         """What steps along the flat directions say; None where the objective falls along all of them."""
         case = self.examination
-        tried = list(probes(self.surface, case.point, case.linear, case.spectrum, case.lengths, PASSES))
+        tried = list(probes(self.surface, case.point, case.linear, self.spectrum, case.lengths, PASSES))
         rises = [probe for probe in tried if probe.found is Found.RISE]
         if rises:
             end = rises[0]

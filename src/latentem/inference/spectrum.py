@@ -6,7 +6,7 @@ is the fraction of the information along v that is missing.  All μ > 0: a stric
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.linalg import eigh
@@ -64,6 +64,19 @@ class Spectrum:
     def rising(self) -> Array:
         """Directions along which the objective surely rises both ways."""
         return np.asarray(self.curvatures < -self.error)
+
+    def away(self, score: FloatArray, units: float) -> Spectrum:
+        """The same for a point whose score is not zero: on a curved ridge that alone looks like curvature.
+
+        Parameters
+        ----------
+        score : (m,)
+            In the free directions.
+        units : float
+            About how many observations there are.
+        """
+        standard = float(np.linalg.norm(self.vectors.T @ score))
+        return replace(self, error=self.error + standard / np.sqrt(units))
 
 
 def spectrum(linear: Linearized) -> Spectrum:
