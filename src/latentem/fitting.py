@@ -13,6 +13,7 @@ from .data import Source
 from .em import Acceleration, Executor, iterate, run
 from .errors import ModelFileError, ParameterError, name_columns
 from .execution.opening import opened
+from .inference.ascent import Recorder
 from .inference.climbing import joined, to_a_maximum
 from .inference.maxima import best_of_starts, was_stopped
 from .model import LatentVariableModel, Model, check_source
@@ -127,7 +128,7 @@ def fit(
         rows = source
         if isinstance(model, LatentVariableModel) and model.moments_suffice:
             source = moment_rows(source, workers)
-        climb = _Climb(source, workers, *steps, tuple(callbacks))
+        climb = _Climb(source, workers, *steps, tuple(callbacks), certify)
 
         def begin(_: int, passes: int | None = None) -> EMResult:
             if not isinstance(model, LatentVariableModel):
@@ -183,9 +184,13 @@ class _Climb:
     tol: float
     max_iter: int
     callbacks: tuple[Callable[[Iteration], object], ...]
+    recorded: bool = False
 
     def __call__(self, model: Model, start: Any, checkpoint: Checkpoint | None = None) -> EMResult:
-        return run(
+        keeper = () if checkpoint is None else (checkpoint,)
+        recorder = Recorder(model)
+        watchers = (recorder,) if self.recorded else ()
+        result = run(
             model,
             self.source,
             start,
@@ -193,14 +198,16 @@ class _Climb:
             acceleration=self.acceleration,
             tol=self.tol,
             max_iter=self.max_iter,
-            callbacks=self.callbacks if checkpoint is None else (*self.callbacks, checkpoint),
+            callbacks=(*watchers, *self.callbacks, *keeper),
             resume=resumed(checkpoint, model, self.source, start, self.executor),
         )
+        return replace(result, ascent=tuple(recorder.gains)) if self.recorded else result
 
     def by(self, e_step: EStep, model: LatentVariableModel, start: Any, rng: np.random.Generator) -> EMResult:
         """The same by another E-step."""
-        fields = {field.name: getattr(self, field.name) for field in dataclass_fields(self)}
-        return e_step.fit(Task(model=model, start=start, seed=int(rng.integers(2**62)), **fields))
+        shared = {field.name for field in dataclass_fields(self)} - {"recorded"}
+        options = {name: getattr(self, name) for name in shared}
+        return e_step.fit(Task(model=model, start=start, seed=int(rng.integers(2**62)), **options))
 
     def no_longer(self, passes: int | None) -> _Climb:
         """The same with a lower limit; None: as it is."""

@@ -138,6 +138,8 @@ class EMResult:
         What the end of the fit is, where `fit(…, certify=True)` asked.
     maxima : MapOfMaxima or None
         Where the starts ended, of several.
+    ascent : tuple of Gain
+        What each step gained, in Q and in KL, where `fit(…, certify=True)` asked.
     """
 
     model: Any
@@ -156,6 +158,7 @@ class EMResult:
     algorithm: str = "plain EM"
     certificate: Any = field(default=None, compare=False, metadata={"stored": False})
     maxima: Any = field(default=None, compare=False, metadata={"stored": False})
+    ascent: tuple[Any, ...] = field(default=(), compare=False, metadata={"stored": False})
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "source": None}

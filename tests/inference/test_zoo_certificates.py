@@ -36,8 +36,8 @@ NOT_IDENTIFIED = {
 }
 
 
-def fit_of(family: str, latent: str) -> EMResult:
-    """A model of the zoo on rows drawn from it, from the parameters that they were drawn with."""
+def drawn(family: str, latent: str) -> tuple[LatentVariableModel, ModelParameters, Any, dict[str, Any]]:
+    """A model of the zoo, its parameters, rows drawn with them, and what a fit must be told besides."""
     emission, z = FAMILIES[family], {**zoo.LATENTS, **zoo.LATENT_VARIANTS}[latent]
     model = LatentVariableModel(z.latent(STATES), emission.of(STATES))
     params = model.conform(ModelParameters(z.parameters(STATES), emission.parameters(STATES)))
@@ -49,6 +49,12 @@ def fit_of(family: str, latent: str) -> EMResult:
     options: dict[str, Any] = {"covariates": covariates} if emission.n_covariates or z.n_covariates else {}
     if model.per_group:
         options["lengths"] = lengths
+    return model, params, x, options
+
+
+def fit_of(family: str, latent: str) -> EMResult:
+    """The model on these rows, from the parameters that they were drawn with."""
+    model, params, x, options = drawn(family, latent)
     options |= {"tol": 1e-8, "max_iter": 3000, "acceleration": "squarem"}
     return em.fit(model, x, parameters=params, certify=True, **options)
 

@@ -15,6 +15,7 @@ from ..errors import LatentemError
 from ..execution.opening import opened
 from ..result import EMResult, Status
 from . import natural
+from .ascent import told_of_ascent
 from .certificate import Certificate, Verdict, leading, shares
 from .edges import Edge, Free
 from .examined import Examination, examined, ground, held_by_bounds, surface_of
@@ -68,9 +69,11 @@ def certify(result: EMResult, *, executor: str | Executor | None = None, seed: i
     """
     if result.parameters.n_free > MANY:
         with opened(executor) as workers:
-            return certify_many(surface_of(result, workers), result.status, seed)
-    with examined(result, executor) as examination:
-        return _Case(examination, result.status).certificate()
+            found = certify_many(surface_of(result, workers), result.status, seed)
+    else:
+        with examined(result, executor) as examination:
+            found = _Case(examination, result.status).certificate()
+    return replace(found, reasons=(*found.reasons, *told_of_ascent(result.ascent)))
 
 
 @dataclass(frozen=True)

@@ -68,5 +68,6 @@ def joined(before: EMResult, after: EMResult, *told: Finding) -> EMResult:
         after,
         n_iter=before.n_iter + 1 + after.n_iter,
         history=before.history + after.history,
+        ascent=before.ascent + after.ascent,
         findings=(*kept, *told, *after.findings),
     )
