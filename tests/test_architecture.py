@@ -17,7 +17,7 @@ FLOORS = [
     {"_typing", "errors"},
     {"domains", "layout"},
     {"parameters", "statistics", "data", "densities", "patterns"},
-    {"model", "predictors"},
+    {"model", "predictors", "multipliers"},
     {"result"},
     {"em"},
     {"online"},

@@ -45,8 +45,10 @@ class ChainPosterior(Posterior):
         return _total(smoothed.covariance, np.bincount(smoothed.kept, weights, minlength=len(weights)))
 
 
-def statistics_of(posterior: ChainPosterior, batch: Batch) -> NormalChainStatistics:
-    """Moments of z₁ and of all transitions."""
+def statistics_of(
+    posterior: ChainPosterior, batch: Batch, scale: FloatArray | None = None
+) -> NormalChainStatistics:
+    """Moments of z₁ and of all transitions; `scale` (n,) multiplies the noise on arrival at each row."""
     smoothed, params = posterior.smoothed, posterior.params
     weights, n_inputs = batch.unit_weights(per_group=False), params.inputs.shape[1]
     first, ahead, behind = _steps(batch)
@@ -54,7 +56,11 @@ def statistics_of(posterior: ChainPosterior, batch: Batch) -> NormalChainStatist
     known = [np.ones((len(mean), 1))] + ([] if not n_inputs else [batch.covariates[ahead]])  # type: ignore[index]
     g = np.concatenate([*known, mean], axis=1)
     k, disturbance, kept = 1 + n_inputs, smoothed.disturbance[ahead], smoothed.kept[behind]
-    left = [(part if batch.weights is None else part * w[:, None]).T for part in (g, disturbance)]
+    count, is_even = w.sum(), batch.weights is None and scale is None
+    if scale is not None:
+        s = scale[ahead]
+        count, w = w[s > 0].sum(), np.divide(w, s, out=np.zeros_like(w), where=s > 0)
+    left = [(part if is_even else part * w[:, None]).T for part in (g, disturbance)]
     gram, cross, square = left[0] @ g, left[1] @ g, left[1] @ disturbance
     counts = np.bincount(kept, w, minlength=len(batch))
     gram[k:, k:] += _total(smoothed.covariance, counts)
@@ -63,7 +69,7 @@ def statistics_of(posterior: ChainPosterior, batch: Batch) -> NormalChainStatist
     by_group, error = weights[first], smoothed.mean[first] - params.initial_mean
     second = (error.T * by_group) @ error + np.tensordot(by_group, smoothed.covariance[smoothed.kept[first]], 1)
     return NormalChainStatistics(
-        w.sum(), gram, cross, square, by_group.sum(), by_group @ error, second, params.reference
+        count, gram, cross, square, by_group.sum(), by_group @ error, second, params.reference
     )
 
 
