@@ -478,6 +478,10 @@ class LinearGaussianStateSpace(BaseEstimator):
         series = read_series(X, lengths, groups, sample_weight, inputs)
         if series.source.n_columns != self.n_features_in_:
             raise DataError(f"the fit had {self.n_features_in_} columns, got {series.source.n_columns}")
+        m = self.result_.parameters.latent.inputs.shape[1]
+        given = 0 if series.source.covariates is None else series.source.covariates.shape[1]
+        if given != m:
+            raise DataError(f"the model has {m} inputs, but {given} came with the data")
         return self.result_.model, self.result_.parameters, series
 
 

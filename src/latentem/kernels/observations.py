@@ -106,8 +106,9 @@ def as_varying_numbers(
 
 def _stretches(*parts: Array) -> tuple[Array, Array]:
     """(n,) the number of the stretch of equal rows that a row stands in, and the first row of each."""
-    changes = np.ones(len(parts[0]), bool)
-    changes[1:] = np.any([np.any((x[1:] != x[:-1]).reshape(len(x) - 1, -1), axis=1) for x in parts], axis=0)
+    changes = np.arange(len(parts[0])) == 0
+    for part in parts:
+        changes[1:] |= np.any(part[1:] != part[:-1], axis=tuple(range(1, part.ndim)))
     return np.cumsum(changes) - 1, np.flatnonzero(changes)
 
 
