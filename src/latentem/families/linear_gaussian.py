@@ -19,7 +19,15 @@ from ..kernels.cholesky import log_cholesky_score
 from ..kernels.factors import principal_factors
 from ..kernels.gaussian import above_floor, inverse_factors
 from ..kernels.linear_gaussian import Presence, complete
-from ..kernels.linear_regression import Freedom, expected_log_normal, inverse_variances, maximize, precision
+from ..kernels.linear_regression import (
+    Freedom,
+    cross_with_one,
+    expected_log_normal,
+    gram_with_one,
+    inverse_variances,
+    maximize,
+    precision,
+)
 from ..model import Family, Posterior
 from ..multipliers import LoadingMultipliers, VarianceMultipliers
 from ..patterns import HELD, STRUCTURES, Pattern, pattern_of_variances, side_by_side, sums_of
@@ -211,8 +219,7 @@ class LinearGaussian(Family[LinearGaussianParameters, LinearGaussianStatistics])
         assert posterior.mean is not None
         mean = posterior.mean
         weights = np.ones(len(batch)) if posterior.weights is None else posterior.weights
-        ones = np.ones((len(batch), 1))
-        known = np.concatenate([ones, _covariates(batch)], axis=1) if self.n_inputs else ones
+        design = np.concatenate([_covariates(batch), mean], axis=1) if self.n_inputs else mean
         if batch.missing:
             presence = batch.once("presence", lambda: Presence.of(batch.observed))
             weights = weights * np.any(presence.seen, axis=1, keepdims=True)[presence.pattern, 0]
@@ -227,21 +234,21 @@ class LinearGaussian(Family[LinearGaussianParameters, LinearGaussianStatistics])
             spreads = presence.matrix_sums(weights, posterior.moments[1])
         rows = batch.values - params.offset
         if batch.missing:
-            expected = known[:, 1:] @ params.inputs.T + mean @ params.loadings.T
+            expected = mean @ params.loadings.T
+            if self.n_inputs:
+                expected = _covariates(batch) @ params.inputs.T + expected
             filled = complete(rows, batch.observed, presence, expected, params.loadings, params.noise)
             rows = filled.rows
-        design = np.concatenate([known, mean], axis=1)
-        k = known.shape[1]
+        k = 1 + self.n_inputs
         is_even = posterior.weights is None and not batch.missing and scale is None
-        weighted = design if is_even else design * weights[:, None]
-        gram = weighted.T @ design
+        gram = gram_with_one(weights, design, is_even)
         gram[k:, k:] += spreads.sum(axis=0)
-        cross = rows.T @ weighted
+        cross = cross_with_one(weights, rows, design, is_even)
         square: FloatArray
         if params.noise.ndim == 1:
             square = weights @ rows**2
         else:
-            square = rows.T @ (rows if weighted is design else rows * weights[:, None])
+            square = rows.T @ (rows if is_even else rows * weights[:, None])
         if batch.missing:
             cross[:, k:] += np.einsum("mpq,mqr->pr", filled.slopes, spreads)
             square = square + filled.hidden_squares(spreads, presence.sums(counts))

@@ -7,6 +7,7 @@ diagonal).  The emission of a linear Gaussian model is such a regression, and so
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy.linalg import block_diag
@@ -83,11 +84,31 @@ class Freedom:
     floor: FloatArray
     is_plain: bool
 
+    @cached_property
+    def is_same_in_all_rows(self) -> bool:
+        """Whether the same coefficients are held in all rows and no others are equal: then R does not enter."""
+        free = self.coefficients >= 0
+        return self.is_plain or (
+            bool(np.all(free == free[:1])) and len(np.unique(self.coefficients[free])) == free.sum()
+        )
+
     @property
     def binds_rows(self) -> bool:
         """Whether coefficients of different rows are equal."""
         rows = [np.unique(row[row >= 0]) for row in self.coefficients]
         return len(np.unique(np.concatenate(rows))) < sum(map(len, rows))
+
+
+def gram_with_one(weights: FloatArray, columns: FloatArray, is_even: bool = False) -> FloatArray:
+    """(1 + c, 1 + c): Σ w g gᵀ with g = (1, columns); `is_even` says that all weights are 1."""
+    below = cross_with_one(weights, columns, columns, is_even)
+    return np.concatenate([np.append(weights.sum(), below[:, 0])[None], below])
+
+
+def cross_with_one(weights: FloatArray, rows: FloatArray, columns: FloatArray, is_even: bool = False) -> FloatArray:
+    """(r, 1 + c): Σ w y gᵀ with g = (1, columns), which is never made: long and thin, it would cost more than this."""
+    weighted = rows if is_even else rows * weights[:, None]
+    return np.concatenate([(weights @ rows)[:, None], weighted.T @ columns], axis=1)
 
 
 def is_plain(groups: Array) -> bool:
@@ -105,8 +126,7 @@ def maximize(
     """
     if moments.count <= SMALLEST_VARIANCE:
         return coefficients, noise
-    bound = noise.ndim == 2 and not _same_in_all_rows(freedom.coefficients)
-    together = not freedom.is_plain and (bound or freedom.binds_rows)
+    together = not freedom.is_same_in_all_rows and (noise.ndim == 2 or freedom.binds_rows)
     if not together:
         coefficients = _row_by_row(moments, coefficients, freedom)
         return coefficients, noise_of(moments.scatter(coefficients), moments.count, noise, freedom)
@@ -161,7 +181,7 @@ def _row_by_row(moments: Moments, coefficients: FloatArray, freedom: Freedom) ->
     if freedom.is_plain and is_one:
         return coefficients + _solved(moments.gram, slope)
     updated = coefficients.copy()
-    if is_one and _same_in_all_rows(freedom.coefficients):
+    if is_one and freedom.is_same_in_all_rows:
         free = freedom.coefficients[0] >= 0
         if free.any():
             updated[:, free] += _solved(moments.gram[np.ix_(free, free)], slope[:, free])
@@ -173,12 +193,6 @@ def _row_by_row(moments: Moments, coefficients: FloatArray, freedom: Freedom) ->
             gram = which.T @ moments.gram_of(row)[np.ix_(free, free)] @ which
             updated[row, free] += which @ _solved(gram, slope[row, free] @ which)
     return updated
-
-
-def _same_in_all_rows(groups: Array) -> bool:
-    """Whether the same coefficients are held in all rows and no others are equal: then R does not enter."""
-    free = groups >= 0
-    return bool(np.all(free == free[:1])) and len(np.unique(groups[free])) == free.sum()
 
 
 def _jointly(moments: Moments, coefficients: FloatArray, noise: FloatArray, groups: Array) -> FloatArray:
