@@ -374,6 +374,22 @@ def test_a_model_file_holds_what_multiplies(
     np.testing.assert_array_equal(loaded.forecast(1, inputs=X[:1]).mean, fitted.forecast(1, inputs=X[:1]).mean)
 
 
+def test_draws_of_a_model_that_varies_are_standardized_by_it() -> None:
+    """One-step errors of own draws are independent standard normal numbers."""
+    rng = np.random.default_rng(5)
+    u = np.column_stack([rng.normal(size=(3000, 2)), rng.uniform(0.2, 4.0, size=(3000, 2))])
+    model = em.LinearGaussianStateSpace(
+        1, transition=[[0.8]], state_noise=[1.0], initial="stationary", loadings=[[1.0], [0.5]], offset=[1.0, -1.0],
+        noise=[1.0, 0.5], loadings_by=[[0], [1]], noise_by=[2, None], state_noise_by=3, max_iter=0,
+    ).fit(np.zeros((3000, 2)) + np.eye(2)[np.arange(3000) % 2], inputs=u)  # fmt: skip
+    y, states = model.sample(3000, random_state=0, inputs=u)
+    errors = model.residuals(y, inputs=u)
+    np.testing.assert_allclose(errors.T @ errors / 3000, np.eye(2), atol=0.1)
+    assert np.abs(errors[1:].T @ errors[:-1] / 3000).max() < 0.08
+    steps = (states[1:] - 0.8 * states[:-1])[:, 0]
+    assert np.mean(steps**2 / u[1:, 3]) == pytest.approx(1, abs=0.1)
+
+
 def test_bad_input_is_told(fitted: em.LinearGaussianStateSpace, data: tuple[np.ndarray, np.ndarray]) -> None:
     (y, X), form = data, em.LinearGaussianStateSpace
     holes = X.copy()
@@ -395,8 +411,10 @@ def test_bad_input_is_told(fitted: em.LinearGaussianStateSpace, data: tuple[np.n
         fitted.forecast(3)
     with pytest.raises(em.DataError, match="row 1, column 0 has nan"):
         fitted.forecast(2, inputs=[[1.0, 2.0], [np.nan, 1.0]])
-    with pytest.raises(em.ParameterError, match="without"):
+    with pytest.raises(em.ParameterError, match="inputs must have shape"):
         fitted.sample(3)
+    with pytest.raises(em.ParameterError, match="cannot be drawn without its rows"):
+        NormalChain(1, noise_by=0).sample(NormalChain(1).start(), np.array([3]), np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("option", ["noise_by", "state_noise_by"])

@@ -429,13 +429,20 @@ class LinearGaussianStateSpace(BaseEstimator):
         ]
         return found[0] if len(found) == 1 else found
 
-    def sample(self, n_steps: int, random_state: Any = None) -> tuple[FloatArray, FloatArray]:
-        """One series of the model: observations (n, p) and states (n, q); along diffuse directions it begins at 0."""
+    def sample(
+        self, n_steps: int, random_state: Any = None, *, inputs: Any = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """One series of the model: observations (n, p) and states (n, q); along diffuse directions it begins at 0.
+
+        A model with inputs asks for those of the series, (n, m), or (n,) where m is 1.
+        """
         check_is_fitted(self)
         _check_count("n_steps", n_steps)
         model, params, rng = self.result_.model, self.result_.parameters, as_generator(random_state)
-        z = model.latent.sample(params.latent, np.array([n_steps]), rng)
-        return model.family.sample(params.emission, z, rng), z
+        u = asked.known_inputs(inputs, n_steps, params.latent.inputs.shape[1])
+        batch = asked.blank_series(u, len(params.emission.offset))
+        z = model.latent.sample_given(params.latent, batch, rng)
+        return model.family.sample_given(params.emission, z, batch, rng), z
 
     # -- fit measures --------------------------------------------------------------------------
 

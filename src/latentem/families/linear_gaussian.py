@@ -329,13 +329,19 @@ class LinearGaussian(Family[LinearGaussianParameters, LinearGaussianStatistics])
         """One row for each z of `states` (n, q); of a model without inputs."""
         if self.n_inputs or self._varies:
             raise ParameterError("rows of a model with inputs cannot be drawn without those")
-        noise = rng.standard_normal((len(states), len(params.offset)))
-        if params.noise.ndim == 1:
-            noise = noise * np.sqrt(params.noise)
-        else:
-            values, vectors = np.linalg.eigh(params.noise)
-            noise = (noise * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-        return np.asarray(params.offset + states @ params.loadings.T + noise)
+        return np.asarray(params.offset + states @ params.loadings.T + _noise(params, len(states), rng))
+
+    def sample_given(
+        self, params: LinearGaussianParameters, states: Array, given: Batch | None, rng: np.random.Generator
+    ) -> FloatArray:
+        """The same with the inputs of a batch, which has a row for each z."""
+        if given is None or not (self.n_inputs or self._varies):
+            return self.sample(params, states, rng)
+        self.check(given)
+        blank = replace(given, values=np.zeros((len(states), len(params.offset))), missing=False, memo={})
+        density, noise = self.log_density(blank, params), _noise(params, len(states), rng)
+        noise = noise if density.scale is None else noise * np.sqrt(density.scale)
+        return np.asarray(density.offset + density.signal(states) + noise)
 
     finding_code = "heywood"
 
@@ -359,6 +365,15 @@ _STARTED = (
     "the noise variance of column {} is at its floor, where the fit started: the likelihood would rise with it, but EM "
     "leaves there slowly; start from a larger noise variance, or raise max_iter"
 )
+
+
+def _noise(params: LinearGaussianParameters, n: int, rng: np.random.Generator) -> FloatArray:
+    """(n, p): draws of N(0, R)."""
+    noise = rng.standard_normal((n, len(params.offset)))
+    if params.noise.ndim == 1:
+        return np.asarray(noise * np.sqrt(params.noise))
+    values, vectors = np.linalg.eigh(params.noise)
+    return np.asarray((noise * np.sqrt(np.maximum(values, 0.0))) @ vectors.T)
 
 
 def _column_by_column(parts: list[LinearGaussianStatistics]) -> LinearGaussianStatistics:

@@ -329,12 +329,27 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
     def sample(self, params: NormalChainParameters, lengths: Array, rng: np.random.Generator) -> FloatArray:
         """Vectors z for groups of these lengths, (n, q); along diffuse directions they begin at 0.
 
-        For a chain without inputs, and whose matrices do not change.
+        For a chain without inputs, and whose matrices do not change; see `sample_given`.
         """
         if self.n_inputs or self.is_series or self.noise_by is not None:
             raise ParameterError("a chain with inputs or known series of matrices cannot be drawn without its rows")
         start, root = self.start_of(params), root_of(params.noise_matrix)
         return np.concatenate([self._sample_path(params, start, root, int(n), rng) for n in lengths])
+
+    def sample_given(self, params: NormalChainParameters, given: Batch, rng: np.random.Generator) -> FloatArray:
+        """The same for the groups of a batch, its inputs and its rows' matrices."""
+        if not (self.n_inputs or self.is_series or self.noise_by is not None):
+            return self.sample(params, given.group_lengths, rng)
+        dynamics, start = self.dynamics(params, given), self.start_of(params)
+        noise = rng.standard_normal((len(given), self.size))
+        first, path = set(given.group_offsets[:-1].tolist()), np.empty_like(noise)
+        for t in range(len(given)):
+            if t in first:
+                path[t] = start.mean + start.root @ noise[t]
+                continue
+            A, root, shift = dynamics.leading_to(t)
+            path[t] = shift + A @ path[t - 1] + root @ noise[t]
+        return path
 
     def _sample_path(
         self, params: NormalChainParameters, start: Start, root: FloatArray, length: int, rng: np.random.Generator

@@ -13,7 +13,7 @@ from .._typing import Array, FloatArray
 from ..data import Batch, Source
 from ..densities import LinearGaussianDensity
 from ..errors import DataError, ParameterError
-from ..kernels.kalman import Dynamics, Path
+from ..kernels.kalman import Path
 from ..latents.chain_posterior import ChainPosterior
 from ..latents.chain_start import root_of
 from ..latents.normal_chain import NormalChain
@@ -126,12 +126,13 @@ def forecast(
     chain, latent, emission = chain_of(model), params.latent, params.emission
     if chain.is_series:
         raise ParameterError("matrices that are known for each row say nothing of the rows to come")
-    u = _future_inputs(inputs, steps, latent.inputs.shape[1])
-    batch = _rows_to_come(u, len(emission.offset))
+    u = known_inputs(inputs, steps, latent.inputs.shape[1])
+    # Behind a row that stands for the last that was seen.
+    batch = blank_series(np.concatenate([u[:1], u]), len(emission.offset))
     dynamics, density = chain.dynamics(latent, batch), _density(model, params, batch)
     states = [(mean, covariance)]
     for t in range(1, steps + 1):
-        A, S, shift = _arrival(dynamics, t)
+        A, S, shift = dynamics.leading_to(t)
         mean = A @ mean + shift
         covariance = A @ covariance @ A.T + S @ S.T
         covariance = 0.5 * (covariance + covariance.T)
@@ -143,17 +144,10 @@ def forecast(
     return Forecast(x, F, x - half, x + half, z, V, float(level))
 
 
-def _rows_to_come(u: FloatArray, n_columns: int) -> Batch:
-    """The rows to come as one group, behind one that stands for the last that was seen."""
-    values = np.full((len(u) + 1, n_columns), np.nan)
-    covariates = np.concatenate([u[:1], u]) if u.shape[1] else None
-    return Batch(values, offsets=np.array([0, len(values)]), missing=True, covariates=covariates)
-
-
-def _arrival(dynamics: Dynamics, t: int) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """A, a square root of Q and the shift of the transition that leads to row t."""
-    a = 0 if dynamics.arrival is None else int(dynamics.arrival[t])
-    return dynamics.transition[a], dynamics.noise_root[a], dynamics.shift[t if len(dynamics.shift) > 1 else 0]
+def blank_series(u: FloatArray, n_columns: int) -> Batch:
+    """Rows of one series of which the inputs (n, m) are known and nothing is observed."""
+    values, covariates = np.full((len(u), n_columns), np.nan), u if u.shape[1] else None
+    return Batch(values, offsets=np.array([0, len(u)]), missing=True, covariates=covariates)
 
 
 def _spread(density: LinearGaussianDensity, covariance: FloatArray) -> FloatArray:
@@ -162,8 +156,8 @@ def _spread(density: LinearGaussianDensity, covariance: FloatArray) -> FloatArra
     return np.asarray(loadings @ covariance @ np.swapaxes(loadings, -1, -2) + density.noise_matrices)
 
 
-def _future_inputs(inputs: Any, steps: int, n_inputs: int) -> FloatArray:
-    """Covariates (h, m) of the steps to come, all known; (h,) where there is one."""
+def known_inputs(inputs: Any, steps: int, n_inputs: int) -> FloatArray:
+    """Covariates (h, m) of steps to come or to be drawn, all known; (h,) where there is one."""
     u = np.zeros((steps, 0)) if inputs is None else np.asarray(inputs, float)
     u = u[:, None] if u.ndim == 1 and n_inputs == 1 else u
     if u.shape != (steps, n_inputs):
@@ -252,7 +246,7 @@ def _draws(
         if t in starts:
             path[t] = start.mean + noise @ start.root.T
             continue
-        A, root, shift = _arrival(dynamics, t)
+        A, root, shift = dynamics.leading_to(t)
         path[t] = shift + path[t - 1] @ A.T + noise @ root.T
     draws = np.swapaxes(path, 0, 1)
     noise = rng.standard_normal((n_draws, *batch.values.shape)) @ root_of(density.noise_matrix).T
