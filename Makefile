@@ -7,7 +7,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
 JOBS ?= 2
-BENCHMARKS ?= mixtures chains state_space factors kernels declared
+BENCHMARKS ?= mixtures chains state_space factors kernels declared acceleration
 UV := $(shell command -v uv 2>/dev/null)
 SUITABLE := import sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 python3.11 python; do \
@@ -19,13 +19,13 @@ INSTALLED_FROM := pyproject.toml hatch_build.py src/latentem/kernels/build.py \
 KERNELS := build/sanitize
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz lint types bench docs sanitize wheel clean distclean
+.PHONY: help venv demo test fuzz lint types bench coverage docs sanitize wheel clean distclean
 
 help: ## list the targets
 	@echo "make <target>, with target one of"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
-	@echo "Variables: PYTHON (>= 3.11, to make $(VENV) with), ARGS (for demo, test, fuzz and bench), JOBS (test processes)," \
-		"BENCHMARKS (mixtures, chains, state_space, factors, kernels, declared)"
+	@echo "Variables: PYTHON (>= 3.11, to make $(VENV) with), ARGS (for demo, test, fuzz, bench and coverage), JOBS (test processes)," \
+		"BENCHMARKS (mixtures, chains, state_space, factors, kernels, declared, acceleration)"
 
 venv: $(VENV)/.installed ## make .venv and install latentem into it
 
@@ -37,6 +37,7 @@ test: $(VENV)/.installed-test ## run the tests
 
 fuzz: $(VENV)/.installed-test ## fit thousands of random awkward tables and look for what is wrong (ARGS: --count, --seed)
 	@$(BIN)/python tests/bad_input/fuzz.py --count 20000 --seed 0 $(ARGS)
+	@$(BIN)/python tests/fuzz_accelerations.py --count 20000 --seed 0 $(ARGS)
 
 lint: $(VENV)/.installed-dev ## check the style (ruff)
 	@$(BIN)/ruff check .
@@ -46,6 +47,9 @@ types: $(VENV)/.installed-dev ## check the types (mypy)
 
 bench: $(VENV)/.installed-test ## measure speed and memory beside scikit-learn, as ratios
 	@for name in $(BENCHMARKS); do $(BIN)/python "benchmarks/$$name.py" $(ARGS) || failed=1; done; test -z "$$failed"
+
+coverage: $(VENV)/.installed ## simulate how often 95 % intervals hold the truth: hours (ARGS: --replicates, --models, --jobs)
+	@$(BIN)/python benchmarks/coverage.py $(ARGS)
 
 docs: $(VENV)/.installed-docs ## build the documentation; warnings are errors
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html

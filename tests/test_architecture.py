@@ -15,11 +15,13 @@ ROOT = Path(latentem.__file__).parent
 # From the ground up; what stands on one floor does not know its neighbours.
 FLOORS = [
     {"_typing", "errors"},
-    {"domains", "layout"},
+    {"domains", "layout", "secants"},
     {"parameters", "statistics", "data", "densities", "patterns"},
     {"model", "predictors", "multipliers"},
     {"result"},
+    {"stopping"},
     {"em"},
+    {"variants"},
     {"online"},
     {"kernels", "execution", "acceleration"},
     {"families", "latents"},
@@ -29,13 +31,15 @@ FLOORS = [
     {"models"},
     {"inference"},
     {"fitting"},
+    {"comparing"},
+    {"streaming"},
     {"estimators"},
     {"plots"},
     {"cli"},
     {"testing"},
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-VOCABULARY = set().union(*FLOORS[:6])
+VOCABULARY = set().union(*FLOORS[:7])
 
 # These know few others: engines and schemes the vocabulary alone, kernels arrays alone.
 APART = {"execution": VOCABULARY, "acceleration": VOCABULARY, "kernels": {"_typing", "errors"}}

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from latentem.acceleration import Anderson, Squarem
+from latentem.acceleration import Anderson, Auto, Lbfgs, Parabolic, QuasiNewton, Squarem, SubspaceNewton
 from latentem.execution import Processes, Serial, Threads
 from latentem.families import (
     autoregression as ar,
@@ -363,7 +363,12 @@ LATENT_VARIANTS: dict[str, LatentSpecimen] = {
 
 ACCELERATIONS: dict[str, Callable[[], Any]] = {
     "Anderson": Anderson,
+    "Auto": Auto,
+    "Lbfgs": Lbfgs,
+    "Parabolic": Parabolic,
+    "QuasiNewton": QuasiNewton,
     "Squarem": Squarem,
+    "SubspaceNewton": SubspaceNewton,
 }
 
 EXECUTORS: dict[str, Callable[[], Any]] = {

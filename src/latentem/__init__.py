@@ -14,7 +14,8 @@ import numpy as _numpy  # noqa: F401 - the one dependency that every use needs
 __version__ = "0.1.0"
 
 _NAMES = {
-    "acceleration": ("Anderson", "Squarem"),
+    "acceleration": ("Anderson", "Auto", "Lbfgs", "Parabolic", "QuasiNewton", "Squarem", "SubspaceNewton"),
+    "comparing": ("compare",),
     "data": ("ArraySource", "Batch", "Source"),
     "domains": (
         "Correlation",
@@ -80,9 +81,13 @@ _NAMES = {
     ),
     "model": ("Family", "Latent", "LatentVariableModel", "ModelParameters", "Posterior", "Prior"),
     "models.declared": ("DeclaredModel", "DeclaredParameters", "latent_variable_model"),
+    "online.incremental": ("Incremental",),
+    "online.stepwise": ("OnlineState", "StepSize"),
     "parameters": ("Parameters", "parameter"),
     "result": ("EMResult", "Finding", "Iteration", "Status", "Step"),
     "statistics": ("Expectation", "LocalQ", "Reference", "Statistics"),
+    "streaming": ("OnlineEM", "online_fit"),
+    "variants": ("Annealing", "Classification", "EStep", "Stochastic"),
 }
 _MODULES = (
     "acceleration",

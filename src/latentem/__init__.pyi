@@ -11,7 +11,16 @@ from . import (
     plots as plots,
     testing as testing,
 )
-from .acceleration import Anderson as Anderson, Squarem as Squarem
+from .acceleration import (
+    Anderson as Anderson,
+    Auto as Auto,
+    Lbfgs as Lbfgs,
+    Parabolic as Parabolic,
+    QuasiNewton as QuasiNewton,
+    Squarem as Squarem,
+    SubspaceNewton as SubspaceNewton,
+)
+from .comparing import compare as compare
 from .data import ArraySource as ArraySource, Batch as Batch, Source as Source
 from .domains import (
     Correlation as Correlation,
@@ -108,8 +117,17 @@ from .models.declared import (
     DeclaredParameters as DeclaredParameters,
     latent_variable_model as latent_variable_model,
 )
+from .online.incremental import Incremental as Incremental
+from .online.stepwise import OnlineState as OnlineState, StepSize as StepSize
 from .parameters import Parameters as Parameters, parameter as parameter
 from .result import EMResult as EMResult, Finding as Finding, Iteration as Iteration, Status as Status, Step as Step
 from .statistics import Expectation as Expectation, LocalQ as LocalQ, Reference as Reference, Statistics as Statistics
+from .streaming import OnlineEM as OnlineEM, online_fit as online_fit
+from .variants import (
+    Annealing as Annealing,
+    Classification as Classification,
+    EStep as EStep,
+    Stochastic as Stochastic,
+)
 
 __version__: str

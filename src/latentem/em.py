@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from math import inf, isfinite, nan, sqrt
+from math import inf, isfinite, nan
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,12 +19,13 @@ from .data import Batch, Source
 from .errors import ParameterError
 from .model import Model
 from .result import EMResult, Finding, Iteration, Status, Step
+from .secants import Secants
 from .statistics import Expectation, Statistics
+from .stopping import MEMORY, RemainingGain as RemainingGain, contraction
 
 T = TypeVar("T", bound=Statistics)
-# A share of the tolerance that gains must fall below where their ratio is not known: it serves up to a ratio of 0.999.
-CAUTIOUS = 1e-3
 HALVINGS = 12
+TO_ROUNDING = RemainingGain(0.0)
 
 
 class Executor(ABC):
@@ -62,65 +63,9 @@ class Acceleration(ABC):
     def propose(self, trial: Trial, state: Any) -> tuple[FloatArray | None, Any]:
         """A point to try instead of the EM point, or None for the EM point itself; and the next state."""
 
-
-@dataclass(frozen=True)
-class RemainingGain:
-    """Stop when the estimated remaining gain is within `tol`.
-
-    Gains of plain EM steps contract at ρ = λ²; what remains after a gain g is about g ρ / (1 - ρ).  The ratio of two
-    gains climbs to ρ from below as the fast directions die out, so three consecutive plain steps are asked for, and
-    where their two ratios still climb, the next one is extrapolated.  ρ ≥ 1 means that nothing can be said yet.
-    """
-
-    tol: float
-
-    def ratio(self, gains: tuple[float, ...]) -> float:
-        """ρ from the last three gains; NaN if there are not three, or no gain to divide by."""
-        return _contraction(gains)
-
-    def remaining(self, gains: tuple[float, ...]) -> float:
-        """Estimated remaining gain; infinite where the gains do not contract, NaN if unknown."""
-        return _tail(gains[-1], self.ratio(gains)) if gains else nan
-
-    def status(self, iteration: Iteration) -> Status | None:
-        """Why to stop here, or None."""
-        if iteration.step is Step.NONE:
-            return Status.ROUNDING if max(iteration.gains, default=inf) <= iteration.rounding else Status.STALLED
-        last = iteration.gains[-2:]
-        if len(last) == 2 and max(map(abs, last)) <= iteration.rounding:
-            return Status.ROUNDING
-        surely = (*iteration.gains[:-1], *(max(gain, iteration.rounding) for gain in iteration.gains[-1:]))
-        return Status.CONVERGED if self.remaining(surely) <= self.tol else None
-
-    def is_near(self, iteration: Iteration) -> bool:
-        """Whether the limit may be near (by the last known ratio, if there is one): plain steps should find out.
-
-        A ratio of one or more says nothing, but that the limit was far when it was seen: the gain must be smaller then.
-        """
-        if not iteration.gains or len(iteration.gains) > 2:
-            return False
-        gain, bound = abs(iteration.gains[-1]), max(self.tol, iteration.rounding)
-        if iteration.ratio >= 1:
-            return gain <= max(CAUTIOUS * self.tol, iteration.rounding)
-        return (_tail(gain, iteration.ratio) if iteration.ratio < 1 else gain) <= bound
-
-
-def _contraction(gains: tuple[float, ...]) -> float:
-    if len(gains) < 3 or min(gains[-3:-1]) <= 0:
-        return nan
-    before, now = gains[-2] / gains[-3], max(gains[-1], 0.0) / gains[-2]
-    return now * max(1.0, now / before)
-
-
-def _tail(gain: float, ratio: float) -> float:
-    """g ρ + g ρ² + …: what remains after a gain g."""
-    return gain * ratio / (1 - ratio) if ratio < 1 else (inf if ratio >= 1 else nan)
-
-
-def _beyond_rounding(iteration: Iteration) -> float:
-    """What may remain where gains drown in rounding: the tail of a gain of that size, at the last ratio known."""
-    known = iteration.ratio < 1
-    return max(iteration.rounding, _tail(iteration.rounding, iteration.ratio)) if known else iteration.rounding
+    def describe(self, state: Any) -> str:
+        """What a result says of the algorithm."""
+        return type(self).__name__
 
 
 def iterate(
@@ -130,7 +75,7 @@ def iterate(
     *,
     executor: Executor,
     acceleration: Acceleration | None = None,
-    rule: RemainingGain = RemainingGain(0.0),
+    rule: RemainingGain = TO_ROUNDING,
     resume: Iteration | None = None,
 ) -> Iterator[Iteration]:
     """Yield iterations without end; the objective never falls beyond its rounding error.
@@ -143,7 +88,8 @@ def iterate(
     acceleration : Acceleration, optional
         Plain EM is the absence of one.
     rule : RemainingGain
-        Near its tolerance the acceleration pauses, so that two plain steps can tell whether the limit is reached.
+        Where it cannot tell what is left from the scores, the acceleration pauses near the tolerance: gains of plain
+        steps tell it then.
     resume : Iteration, optional
         Go on from here instead of from `parameters`.
 
@@ -155,12 +101,13 @@ def iterate(
     problem = Problem(model, source, executor)
     if resume is None:
         current = _first(problem, model.conform(parameters), acceleration)
+        current = _recorded(problem, acceleration, rule, current, current)
     else:
         current = _with_scheme(resume, acceleration)
     if resume is None:
         yield current
     while True:
-        current = _advance(problem, acceleration, rule, current)
+        current = _recorded(problem, acceleration, rule, current, _advance(problem, acceleration, rule, current))
         yield current
 
 
@@ -185,9 +132,9 @@ def run(
         model, source, parameters, executor=executor, acceleration=acceleration, rule=rule, resume=resume
     )
     if resume is not None and resume.step is not Step.START and (ended := _ended(rule, resume, max_iter)):
-        return _result(model, source, resume, ended, rule, ((resume.step, resume.objective),))
+        return _result(model, source, resume, ended, rule, ((resume.step, resume.objective),), acceleration)
     last, status, history = consume(steps, rule.status, max_iter, callbacks, resume)
-    return _result(model, source, last, status, rule, history)
+    return _result(model, source, last, status, rule, history, acceleration)
 
 
 def consume(
@@ -303,7 +250,7 @@ def _advance(
     """One more iteration: an accelerated step if it does not lower the objective, else the EM step."""
     passes, scheme, step = current.index, current.scheme, Step.EM
     proposal = None
-    if acceleration is not None and not rule.is_near(current):
+    if acceleration is not None and not rule.asks_for_plain_steps(current):
         proposal, scheme = _propose(problem.model, acceleration, current)
     if proposal is not None:
         step = Step.REJECTED
@@ -333,7 +280,26 @@ def _propose(
 
 def _score(model: Model, current: Iteration) -> FloatArray:
     """∇ of the objective at θ."""
+    if current.secants is not None and np.array_equal(current.secants.points[-1], current.parameters.flatten()):
+        return np.asarray(current.secants.scores[-1])
     return model.objective_score(current.expectation.statistics, current.parameters)
+
+
+def _recorded(
+    problem: Problem, acceleration: Acceleration | None, rule: RemainingGain, before: Iteration, now: Iteration
+) -> Iteration:
+    """The iteration with its point, EM step and score recorded: always beside an acceleration, else near the limit."""
+    if acceleration is None and not rule.is_near(now):
+        return now
+    theta = now.parameters.flatten()
+    known = before.secants
+    if known is None or known.points.shape[1:] != theta.shape:
+        known = Secants.none(len(theta))
+    try:
+        score = _score(problem.model, now)
+    except (ArithmeticError, ValueError):
+        return now
+    return replace(now, secants=known.seen(theta, now.em_parameters.flatten() - theta, score, MEMORY))
 
 
 def _attempt(problem: Problem, template: Any, vector: FloatArray) -> tuple[Any, Any, float]:
@@ -392,7 +358,7 @@ def _moved(
     gain = objective - current.objective
     plain = step in (Step.EM, Step.REJECTED)
     gains = (*current.gains[-2:], gain) if plain else (current.gains if step is Step.NONE else ())
-    ratio = _contraction(gains)
+    ratio = contraction(gains)
     em_parameters, more = problem.m_step(expectation, parameters)
     return Iteration(
         index=index + more,
@@ -417,6 +383,7 @@ def _result(
     status: Status,
     rule: RemainingGain,
     history: tuple[tuple[Step, float], ...],
+    acceleration: Acceleration | None,
 ) -> EMResult:
     told = model.told(last.expectation.statistics, last.parameters)
     return EMResult(
@@ -426,11 +393,12 @@ def _result(
         log_likelihood=last.log_likelihood,
         objective=last.objective,
         n_iter=last.index,
-        remaining_gain=_beyond_rounding(last) if status is Status.ROUNDING else rule.remaining(last.gains),
-        rate=sqrt(last.ratio) if last.ratio == last.ratio else nan,
+        remaining_gain=rule.beyond_rounding(last) if status is Status.ROUNDING else rule.remaining(last),
+        rate=rule.rate(last),
         history=history,
         findings=tuple(Finding(code, text, k) for k, code, text in told),
         expectation=last.expectation,
         n_rows=source.n_rows,
         source=source,
+        algorithm="plain EM" if acceleration is None else acceleration.describe(last.scheme),
     )

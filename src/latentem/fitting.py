@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields as dataclass_fields, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -20,6 +20,7 @@ from .models.moment_rows import moment_rows
 from .models.starts import initial_parameters
 from .result import EMResult, Finding, Iteration
 from .sources import Grouping, as_source
+from .variants import EStep, Task
 
 if TYPE_CHECKING:
     from .io.checkpoints import Checkpoint
@@ -43,6 +44,7 @@ def fit(
     groups: Any = None,
     covariates: Any = None,
     acceleration: str | Acceleration | None = None,
+    e_step: EStep | None = None,
     executor: str | Executor | None = None,
     tol: float = 1e-6,
     max_iter: int = 1000,
@@ -77,8 +79,11 @@ def fit(
         of the values, except for a declared model.
     covariates : (n, P), or names of columns, optional
         What the model conditions on, where it does (`LinearRegression`, `CovariateMarkovChain`).
-    acceleration : None, "squarem", "anderson" or Acceleration
-        None is plain EM.
+    acceleration : None, a name of `acceleration.SCHEMES`, or Acceleration
+        None is plain EM; "auto" chooses by the rate of EM, and the result's `algorithm` tells what.
+    e_step : Annealing, Classification, Stochastic, Incremental, or None
+        Another E-step, by which the fit begins; None is EM's.  Not for declared models.  Callbacks are told of its
+        iterations, too, numbered anew in each stage, with the objective that the stage ascends.
     executor : None, "serial", "threads", "processes" or Executor
         None chooses threads where there are several chunks.  The result is the same to the bit.
     tol : float
@@ -110,12 +115,13 @@ def fit(
     columns["covariates"] = covariates
     if covariates is not None and not isinstance(model, LatentVariableModel):
         raise ParameterError("a declared model finds its covariates among the data; give them as arrays by name")
-    source = as_source(data, grouping=_grouping(model), **columns)
+    source = as_source(data, grouping=grouping_of(model), **columns)
     check_source(model, source)
     generator = as_generator(random_state)
     starts = 1 if _is_start(parameters) else _whole("n_init", n_init, 1)
     restarts = _whole("restart_collapsed", restart_collapsed, 0)
     keeper = as_checkpoint(checkpoint, starts, restarts)
+    _check_e_step(e_step, model, keeper)
     steps = as_acceleration(acceleration), _not_negative("tol", tol), _whole("max_iter", max_iter, 0)
     with opened(executor) as workers:
         rows = source
@@ -129,6 +135,8 @@ def fit(
             start = parameters
             if start is None:
                 start = initial_parameters(model, source, init=init, rng=generator, executor=workers)
+            if e_step is not None:
+                return climb.no_longer(passes).by(e_step, model, start, generator)
             return climb.no_longer(passes)(model, start, keeper)
 
         def certified(result: EMResult) -> EMResult:
@@ -137,14 +145,26 @@ def fit(
         def attempt(number: int) -> EMResult:
             if number:
                 return begin(number)
-            go_on = climb.further if isinstance(model, LatentVariableModel) else None
+            go_on = climb.further if isinstance(model, LatentVariableModel) and e_step is None else None
             return best_of_starts(begin, go_on, starts, source, certified if certify else None)
 
         best = best_of(attempt, 1, restarts, lambda result: result, was_stopped)
         return name_places(replace(best, n_rows=rows.n_rows, source=rows), rows)
 
 
-def _grouping(model: Model) -> Grouping | None:
+def _check_e_step(e_step: Any, model: Model, keeper: Checkpoint | None) -> None:
+    if e_step is None:
+        return
+    if not isinstance(e_step, EStep):
+        known = "Annealing(), Classification(), Stochastic() or Incremental()"
+        raise ParameterError(f"e_step must be None, {known}, got {e_step!r}")
+    if not isinstance(model, LatentVariableModel):
+        raise ParameterError("a declared model names its own E-step when it is declared; leave e_step out here")
+    if keeper is not None:
+        raise ParameterError("a fit by another E-step cannot go on from a checkpoint; leave one of the two out")
+
+
+def grouping_of(model: Model) -> Grouping | None:
     """What a declared model wants of its data; None for other models."""
     return None if isinstance(model, LatentVariableModel) else cast("DeclaredModel", model).declaration.grouping
 
@@ -176,6 +196,11 @@ class _Climb:
             callbacks=self.callbacks if checkpoint is None else (*self.callbacks, checkpoint),
             resume=resumed(checkpoint, model, self.source, start, self.executor),
         )
+
+    def by(self, e_step: EStep, model: LatentVariableModel, start: Any, rng: np.random.Generator) -> EMResult:
+        """The same by another E-step."""
+        fields = {field.name: getattr(self, field.name) for field in dataclass_fields(self)}
+        return e_step.fit(Task(model=model, start=start, seed=int(rng.integers(2**62)), **fields))
 
     def no_longer(self, passes: int | None) -> _Climb:
         """The same with a lower limit; None: as it is."""
@@ -305,13 +330,12 @@ def as_acceleration(acceleration: str | Acceleration | None) -> Acceleration | N
     """An acceleration by its name."""
     if acceleration is None or isinstance(acceleration, Acceleration):
         return acceleration
-    from .acceleration import Anderson, Squarem
+    from .acceleration import SCHEMES
 
-    if acceleration not in ("squarem", "anderson"):
-        raise ParameterError(
-            f"acceleration must be None, 'squarem', 'anderson' or an Acceleration, got {acceleration!r}"
-        )
-    return Squarem() if acceleration == "squarem" else Anderson()
+    if acceleration not in SCHEMES:
+        names = ", ".join(map(repr, SCHEMES))
+        raise ParameterError(f"acceleration must be None, {names} or an Acceleration, got {acceleration!r}")
+    return SCHEMES[acceleration]()
 
 
 def name_places(result: EMResult, source: Source) -> EMResult:

@@ -71,6 +71,12 @@ class Parameters:
         """The domain of each array, in the order of `arrays`."""
         return [domain for _, _, domain in self._leaves()]
 
+    def blend(self, other: Self, share: float) -> Self:
+        """(1 - share) of these arrays and `share` of the other's, entry by entry: all domains are convex."""
+        theirs = {name: value for name, value, _ in other._declared()}
+        changes = {name: _blended(value, theirs[name], share) for name, value, _ in self._declared()}
+        return replace(self, **changes)
+
     def check(self) -> Self:
         """Return self, or raise `ParameterError` naming the field outside its domain."""
         for name, value, domain in self._leaves():
@@ -129,6 +135,12 @@ def _names_of(name: str, value: Any, domain: Domain | None, prefix: str) -> list
         return [label for i, item in enumerate(value) for label in item.coordinate_names(f"{prefix}{name}.{i}.")]
     names: list[str] = value.coordinate_names(f"{prefix}{name}.")
     return names
+
+
+def _blended(mine: Any, other: Any, share: float) -> Any:
+    if isinstance(mine, tuple):
+        return tuple(_blended(a, b, share) for a, b in zip(mine, other, strict=True))
+    return mine.blend(other, share) if isinstance(mine, Parameters) else (1 - share) * mine + share * other
 
 
 def _rebuild(value: Any, domain: Domain | None, rest: Iterator[FloatArray]) -> Any:

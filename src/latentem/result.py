@@ -21,6 +21,8 @@ class Status(Enum):
     SLOPE = "not converged: no step raised the objective, but its slope is not zero; see the findings"
     UNBOUNDED = "not converged: the likelihood grows without bound towards these parameters; see the findings"
     STOCHASTIC = "stopped: the averaged parameters move by less than their simulation error, and that is small"
+    DRAWN = "stopped after the draws that were asked for: the parameters are their average, and maximize nothing"
+    ONLINE = "stopped at the end of the stream: online EM has no test of convergence"
     INTERRUPTED = "interrupted by the user; the parameters are the best so far"
     STOPPED = "stopped early by a callback; the parameters are the best so far"
 
@@ -68,6 +70,8 @@ class Iteration:
         State of the acceleration.
     ratio : float
         The last known ratio ρ = λ² of consecutive plain gains; NaN before three are known.
+    secants : Secants or None
+        The last points with their EM steps and scores, which tell the stop rule what is left; None where not needed.
     """
 
     index: int
@@ -82,6 +86,7 @@ class Iteration:
     expectation: Any = None
     scheme: Any = None
     ratio: float = nan
+    secants: Any = None
 
 
 @dataclass(frozen=True)
@@ -114,9 +119,9 @@ class EMResult:
     log_likelihood, objective : float
         At `parameters`; the objective includes the log prior.
     n_iter : int
-        Passes over the data, the start's own not counted.
+        Passes over the data, the start's own not counted; of online EM, batches.
     remaining_gain : float
-        Estimated gain of the objective from here to the limit, λ²/(1 - λ²) times the last gain; NaN if unknown.
+        Estimated gain of the objective from here to the limit (see `RemainingGain`); NaN if unknown.
     rate : float
         Estimated convergence rate λ of EM (1: no progress); NaN if unknown.
     history : tuple of (Step, float)
@@ -127,6 +132,8 @@ class EMResult:
     n_rows : int
     source : Source or None
         The data that were fitted, for questions asked later; they are not copied, pickled or saved with the result.
+    algorithm : str
+        Plain EM, or the acceleration and what it chose.
     certificate : Certificate or None
         What the end of the fit is, where `fit(…, certify=True)` asked.
     maxima : MapOfMaxima or None
@@ -146,6 +153,7 @@ class EMResult:
     expectation: Any
     n_rows: int
     source: Any = field(default=None, compare=False, metadata={"stored": False})
+    algorithm: str = "plain EM"
     certificate: Any = field(default=None, compare=False, metadata={"stored": False})
     maxima: Any = field(default=None, compare=False, metadata={"stored": False})
 
@@ -154,9 +162,10 @@ class EMResult:
 
     def __repr__(self) -> str:
         told = "".join(f"\n  {finding.code}: {finding.message}" for finding in self.findings)
+        work = "batches from" if self.status is Status.ONLINE else "passes over"
         return (
-            f"EMResult({self.status.value}\n  log-likelihood {self.log_likelihood:.10g} after {self.n_iter} passes "
-            f"over {self.n_rows} rows; {self.n_parameters} free parameters{told})"
+            f"EMResult({self.status.value}\n  log-likelihood {self.log_likelihood:.10g} after {self.n_iter} {work} "
+            f"{self.n_rows} rows; {self.n_parameters} free parameters\n  {self.algorithm}{told})"
         )
 
     @property

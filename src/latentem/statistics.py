@@ -101,6 +101,23 @@ class Expectation(Statistics):
         return float(32 * np.finfo(float).eps * self.magnitude + self.noise)
 
 
+def moved_like(statistics: Any, like: Any) -> Any:
+    """The statistics relative to the references of others of the same kind, so that both add.
+
+    What is part of others by `shift`, where the references differ; that of a `LocalQ` raises a TypeError.
+    """
+    if isinstance(statistics, tuple):
+        return tuple(moved_like(mine, theirs) for mine, theirs in zip(statistics, like, strict=True))
+    if not isinstance(statistics, Statistics):
+        return statistics
+    own = [value for value in _values(statistics) if isinstance(value, Reference)]
+    wanted = [value for value in _values(like) if isinstance(value, Reference)]
+    if own:
+        return statistics if own[0].same_as(wanted[0]) else statistics.shift(wanted[0])
+    pairs = zip(_values(statistics), _values(like), strict=True)
+    return type(statistics)(*(moved_like(mine, theirs) for mine, theirs in pairs))
+
+
 def _values(statistics: Statistics) -> list[Any]:
     return [getattr(statistics, field.name) for field in fields(statistics)]
 

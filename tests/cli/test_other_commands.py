@@ -242,3 +242,24 @@ def test_a_checkpoint_keeps_one_fit_of_one_start(cli, faithful, tmp_path):
     assert cli(*common, "-k", "2").exit_code == 0 and (tmp_path / "c").exists()
     other = cli(*fit, "eruptions", "-k", "2")
     assert other.exit_code == 2 and "checkpoint of other data" in other.stderr
+
+
+def test_compare_prints_a_row_for_each_method_and_draws_them(cli, faithful, tmp_path):
+    figure = tmp_path / "methods.png"
+    asked = ["--columns", "eruptions", "-k", "2", "--starts", "1", "--methods", "em,auto,l-bfgs", "--figure", figure]
+    done = cli("compare", "gaussian-mixture", faithful, *asked)
+    assert done.exit_code == 0, done.output
+    for method in ("em", "auto", "l-bfgs"):
+        assert re.search(rf"^\s+{method}\s+1/1", done.output, re.MULTILINE)
+    assert "EM's rate" in done.output
+    assert figure.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_compare_takes_sequences_by_groups_and_refuses_unknown_methods(cli, faithful, tmp_path):
+    rows = read_table(faithful).values
+    table = pd.DataFrame({"waiting": rows[:, 1].round(), "day": np.arange(len(rows)) // 50})
+    table.to_csv(tmp_path / "days.csv", index=False)
+    asked = ["-k", "2", "--starts", "1", "--groups", "day", "--methods"]
+    done = cli("compare", "poisson-hmm", tmp_path / "days.csv", *asked, "em,auto")
+    assert done.exit_code == 0, done.output
+    assert cli("compare", "poisson-hmm", tmp_path / "days.csv", *asked, "em,simplex").exit_code == 2

@@ -1,8 +1,8 @@
 """scikit-learn's common checks on the sequence estimators; what may fail is listed with its reason, and must fail.
 
 scikit-learn hands y over as the second argument, where hmmlearn's classes, and so ours, have the lengths of sequences.
-The checks meet subclasses whose `fit`, `fit_predict` and `score` take y there and ignore it.  Weights belong to
-sequences, not to rows, so that the checks of weights of rows have nothing to check.
+The checks meet subclasses whose `fit`, `partial_fit`, `fit_predict` and `score` take y there and ignore it.  Weights
+belong to sequences, not to rows, so that the checks of weights of rows have nothing to check.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ def _with_y(kind: type) -> type:
 
         def fit(self, X: Any, y: Any = None) -> Any:
             return super().fit(X)
+
+        def partial_fit(self, X: Any, y: Any = None) -> Any:
+            return super().partial_fit(X)
 
         def fit_predict(self, X: Any, y: Any = None) -> Any:
             return super().fit_predict(X)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from inference.stationary import STATIONARY, Stationary, death_notices
+from inference.stationary import STATIONARY, Stationary, death_notices, fitted, mixture
 from reference.cases import case, near, start
 
 import latentem as em
+from latentem.families.gaussian import FullGaussian
 from latentem.families.poisson import PoissonParameters
-from latentem.inference import Verdict
+from latentem.inference import Verdict, certifying
 
 pytestmark = pytest.mark.filterwarnings("ignore::latentem.FindingWarning")
 SADDLES = [one for one in STATIONARY if one.verdict is Verdict.SADDLE]
@@ -25,6 +26,28 @@ def test_the_verdict_is_what_is_known(one):
     assert certificate.verdict is one.verdict, str(certificate)
     assert np.isfinite(certificate.eigenvalues).all()
     assert certificate.passes <= 2 * one.reach().n_parameters + 60
+
+
+@pytest.mark.parametrize("one", STATIONARY, ids=by_name)
+def test_the_smallest_curvatures_alone_lead_to_no_wrong_verdict(one, monkeypatch):
+    """As with many parameters, from twenty first vectors: what cannot be told apart is undecided, not guessed."""
+    result = one.reach()
+    monkeypatch.setattr(certifying, "MANY", 0)
+    found = [result.certify(seed=seed) for seed in range(20)]
+    assert {certificate.verdict for certificate in found} <= {one.verdict, Verdict.UNDECIDED}
+    assert all(certificate.passes <= 100 for certificate in found)
+    if one.verdict in (Verdict.MAXIMUM, Verdict.SADDLE) and abs(result.certify().eigenvalues[0] - 1) > 1e-5:
+        assert {certificate.verdict for certificate in found} == {one.verdict}
+
+
+def test_many_parameters_are_certified():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2000, 12)) + 6.0 * rng.normal(size=(4, 12))[rng.integers(0, 4, 2000)]
+    result = fitted(mixture(FullGaussian(), 4), x, random_state=0, acceleration="squarem")
+    assert result.n_parameters > 300
+    certificate = result.certify()
+    assert certificate.verdict is Verdict.MAXIMUM, str(certificate)
+    assert certificate.passes <= 100
 
 
 def test_there_are_points_of_every_kind():

@@ -11,7 +11,7 @@ import zoo
 
 from latentem.acceleration import Squarem
 from latentem.data import ArraySource
-from latentem.em import Acceleration, RemainingGain, iterate, run
+from latentem.em import Acceleration, iterate, run
 from latentem.errors import DataError
 from latentem.execution import Serial, Threads
 from latentem.families.gaussian import (
@@ -94,13 +94,6 @@ def test_rate_is_the_square_root_of_the_gains_ratio():
     gains = np.diff([objective for _, objective in result.history])[-3:]
     assert result.rate == pytest.approx(np.sqrt(gains[2] / gains[1]), rel=1e-2)
     assert 0.9 < result.rate < 1
-
-
-def test_the_rule_waits_for_three_gains_and_for_contraction():
-    rule = RemainingGain(1e-3)
-    assert np.isnan(rule.remaining((1e-9, 1e-10)))
-    assert rule.remaining((1.0, 2.0, 4.0)) == np.inf
-    assert rule.remaining((4.0, 2.0, 1.0)) == pytest.approx(1.0)
 
 
 def test_max_iter_is_no_convergence():

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import zoo
 
 from latentem import domains, parameters as module
 from latentem.errors import ParameterError
@@ -132,3 +133,13 @@ def test_coordinates_of_a_record_that_flattens_in_a_way_of_its_own_are_numbered(
 def test_parameters_survive_pickling():
     back = pickle.loads(pickle.dumps(declared()))
     np.testing.assert_array_equal(back.flatten(), declared().flatten())
+
+
+@pytest.mark.parametrize("name", zoo.FAMILIES)
+def test_a_blend_lies_between_and_in_the_domains(name):
+    params = zoo.FAMILIES[name].parameters(2)
+    other = params.unflatten(params.flatten() + 0.3)  # elsewhere in the domains
+    mixed = params.blend(other, 0.25).check()
+    for label, value in mixed.arrays().items():
+        expected = 0.75 * np.asarray(params.arrays()[label]) + 0.25 * np.asarray(other.arrays()[label])
+        np.testing.assert_allclose(value, expected, rtol=1e-12)

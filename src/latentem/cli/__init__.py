@@ -1,4 +1,4 @@
-"""The command line: `latentem fit`, `predict`, `sample`, `show`, `info`, `demo`.
+"""The command line: `latentem fit`, `predict`, `sample`, `show`, `compare`, `info`, `demo`.
 
 Exit codes: 0 fine; 1 fitted, but not converged or interrupted; 2 bad input, with one message and no traceback.
 """
@@ -9,6 +9,7 @@ import click
 
 from ..io.model_files import library_version
 from .apply import predict, sample, show
+from .compare import compare
 from .demo import demo
 from .errors import Commands
 from .fit import fit
@@ -21,5 +22,5 @@ def main() -> None:
     """Fit latent variable models by Expectation-Maximization, and be told honestly how far it came."""
 
 
-for _command in (fit, predict, sample, show, info, demo):
+for _command in (fit, predict, sample, show, compare, info, demo):
     main.add_command(_command)

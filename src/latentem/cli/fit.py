@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from ..acceleration import SCHEMES
 from ..result import Status
 from .errors import NOT_CONVERGED, quiet_warnings
 from .options import Components, Data, Names, NumberOr, is_streamed, make_executor, read_data
@@ -16,6 +17,7 @@ from .tell import Candidate, choose
 
 CRITERIA = ("bic", "aic", "icl")
 COVARIANCES = ("full", "tied", "diag", "spherical")
+ACCELERATIONS = ("none", *SCHEMES)
 STARTS = ("kmeans", "k-means++", "random", "random_from_data", "small-em")
 MODEL_SUFFIX = ".latentem"
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -42,7 +44,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--tol", type=click.FloatRange(0), default=1e-6, show_default=True, help="Remaining gain a row.")
 @click.option("--max-iter", type=click.IntRange(0), default=1000, show_default=True, help="Most passes for a start.")
 @click.option("--order", type=click.Choice(["weight", "mean"]), help="Order of the components.")
-@click.option("--acceleration", type=click.Choice(["none", "squarem"]), default="squarem", show_default=True)
+@click.option("--acceleration", type=click.Choice(ACCELERATIONS), default="squarem", show_default=True)
 @click.option("--executor", type=click.Choice(["serial", "threads", "processes"]), help="Never changes a result.")
 @click.option("--workers", type=click.IntRange(1), help="Number of threads or processes.")
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=0, show_default=True, help="Of the random starts.")

@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from .._typing import Array
+from ..acceleration import SCHEMES
 from ..data import Source
 from ..em import RemainingGain
 from ..errors import DataError, ParameterError
@@ -31,6 +32,7 @@ from .equal_rows import collapse
 from .findings import examine, tell
 from .fits import Plan, best_fit
 from .inputs import Survey, read_table, require_observed, survey
+from .partial import LearnsByBatches
 from .predicting import Predicting, in_precision, precision
 from .starting import METHODS, rough_parameters
 from .starting_values import carried_on, check_init, constrain, same_model
@@ -38,7 +40,7 @@ from .undoing import unchanged_on_error
 from .watching import CallbackSupportMixin, Tasks, with_callbacks
 
 
-class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC):
+class Mixture(CallbackSupportMixin, LearnsByBatches, Predicting, DensityMixin, BaseEstimator, ABC):
     """A mixture p(x) = Σₖ πₖ p(x | k), fitted by EM; subclasses say from which family the components come.
 
     Parameters are stored as given and checked when `fit` is called.  Components keep the order in which the start put
@@ -57,7 +59,7 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
         "tied": [tuple, list, None],
         "order": [StrOptions(set(ORDERS)), None],
         "restart_collapsed": [Interval(Integral, 0, None, closed="left")],
-        "acceleration": [StrOptions({"squarem", "anderson"}), HasMethods(["init", "propose"]), None],
+        "acceleration": [StrOptions(set(SCHEMES)), HasMethods(["init", "propose"]), None],
         "executor": [StrOptions({"serial", "threads", "processes"}), HasMethods(["fold"]), None],
         "random_state": ["random_state", np.random.Generator],
         "warm_start": ["boolean"],
@@ -219,7 +221,7 @@ class Mixture(CallbackSupportMixin, Predicting, DensityMixin, BaseEstimator, ABC
         weight = result.expectation.weight
         result = replace(result, n_rows=source.n_rows, findings=(*self._examined(source, rows), *result.findings))
         self._judge(result)
-        self.result_ = result
+        self.result_, self._stream = result, None
         self._told(result)
         params = self._sorted(result, distinct)
         for name, value in self._fitted(result.model, params).items():

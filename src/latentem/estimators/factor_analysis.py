@@ -9,8 +9,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from .._typing import FloatArray
-from ..data import Source
-from ..result import EMResult, Finding
+from ..model import ModelParameters
 from .factor_model import FactorModel
 
 
@@ -41,7 +40,7 @@ class FactorAnalysis(FactorModel):
         Number of starts: the first from `noise_variance_init`, the others from random noise variances.
     floor : float
         Least uniqueness, as a share of the column's variance.  A column that reaches it (a Heywood case) is told.
-    acceleration : {"anderson", "squarem"}, Acceleration or None
+    acceleration : name in `acceleration.SCHEMES`, Acceleration or None
     executor : {"serial", "threads", "processes"}, Executor or None
 
     Attributes
@@ -166,8 +165,8 @@ class ProbabilisticPCA(FactorModel):
     def _factors(self, p: int) -> int:
         return max(p - 1, 1) if self.n_components is None else super()._factors(p)
 
-    def _store(self, result: EMResult, few: Source, source: Source, found: list[Finding], n: int) -> None:
-        super()._store(result, few, source, found, n)
+    def _show(self, parameters: ModelParameters, q: int) -> None:
+        super()._show(parameters, q)
         self.noise_variance_ = float(np.mean(self.noise_variance_))
 
     @property

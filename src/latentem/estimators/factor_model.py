@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from .._typing import Array, FloatArray
-from ..acceleration import Anderson
+from ..acceleration import SCHEMES, Anderson
 from ..data import ArraySource, Source
 from ..em import Executor, run
 from ..errors import DataError, ParameterError
@@ -40,6 +40,7 @@ from ..result import EMResult, Finding, Iteration, Status
 from .factor_units import Units
 from .findings import FindingWarning, examine, tell
 from .inputs import read_table, read_weights, require_observed, survey
+from .partial_factors import LearnsRows
 from .undoing import unchanged_on_error
 
 # A uniqueness below the first may be on its way to zero, where EM slows down without end; where EM did not converge,
@@ -57,7 +58,7 @@ _SINGULAR = (
 SINGULAR = 1e-9
 
 
-class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
+class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """x = μ + Λ z + e with z ~ N(0, I) and independent noise, by EM on the moments of the data."""
 
     _parameter_constraints: dict[str, Any] = {
@@ -68,7 +69,7 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         "kaiser": ["boolean"],
         "n_init": [Interval(Integral, 1, None, closed="left")],
         "floor": [Interval(Real, 0.0, None, closed="left")],
-        "acceleration": [StrOptions({"squarem", "anderson"}), HasMethods(["init", "propose"]), None],
+        "acceleration": [StrOptions(set(SCHEMES)), HasMethods(["init", "propose"]), None],
         "executor": [StrOptions({"serial", "threads", "processes"}), HasMethods(["fold"]), None],
         "random_state": ["random_state", np.random.Generator],
     }
@@ -243,14 +244,8 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         p, q = source.n_columns, self._factors(source.n_columns)
         findings = (*found, *_identification(p, q, n, self._noise), *result.findings)
         self.result_ = name_places(replace(result, findings=findings), source)
-        emission = result.parameters.emission
-        loadings = emission.loadings[:, :q]
-        self.mean_ = emission.offset
-        rotated = self._rotated(loadings, emission.noise)
-        self._parameters = result.parameters
-        self.components_ = rotated.loadings.T
-        self.rotation_matrix_, self.factor_correlations_ = rotated.transform, rotated.correlations
-        self.noise_variance_ = emission.noise
+        self._show(result.parameters, q)
+        self._stream = None
         self.loglike_ = [objective for objective, _ in groupby(objective for _, objective in result.history)]
         self.n_iter_ = max(1, len(result.history) - 1)
         self.converged_ = result.converged
@@ -260,6 +255,15 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
             warnings.warn(
                 f"{type(self).__name__} did not converge; {result.status.value}", ConvergenceWarning, stacklevel=4
             )
+
+    def _show(self, parameters: ModelParameters, q: int) -> None:
+        """As attributes, rotated."""
+        emission = parameters.emission
+        rotated = self._rotated(emission.loadings[:, :q], emission.noise)
+        self._parameters, self.mean_ = parameters, emission.offset
+        self.components_ = rotated.loadings.T
+        self.rotation_matrix_, self.factor_correlations_ = rotated.transform, rotated.correlations
+        self.noise_variance_ = emission.noise
 
     def _rotated(self, loadings: FloatArray, noise: FloatArray) -> Rotation:
         """The loadings as Λᵀ Ψ⁻¹ Λ diagonal, largest first, which is unique; then as the user wants them rotated."""
@@ -479,7 +483,9 @@ class FactorModel(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimat
         if self._moments is not None:
             return ArraySource(self._moments[0], weights=self._moments[1])
         if X is None:
-            raise DataError("no moments stand for these data, whose missing entries vary from row to row: give X again")
+            raise DataError(
+                "no moments stand for these data (missing entries that vary from row to row, or batches): give X again"
+            )
         return self._source(X, sample_weight, reset=False)
 
     @property

@@ -12,6 +12,7 @@ import numpy as np
 from .._typing import FloatArray
 from ..data import ArraySource, Batch, Source
 from ..em import Executor
+from ..families.linear_gaussian import LinearGaussianParameters
 from ..model import LatentVariableModel, ModelParameters
 from ..result import EMResult
 from .gaussian_mixture import column_scales, every_row
@@ -57,16 +58,18 @@ class Units:
             layout=source.layout,
         )
 
-    def undone(self, result: EMResult, model: LatentVariableModel, source: Source, executor: Executor) -> EMResult:
-        """The result as one of `model`, which is fitted to `source`, the rows as they came."""
-        emission = result.parameters.emission
-        moved = replace(
+    def as_they_came(self, emission: LinearGaussianParameters) -> LinearGaussianParameters:
+        """Parameters for the rows as they came from those in these units."""
+        return replace(
             emission,
             offset=self.centre + self.scale * emission.offset,
             loadings=self.scale[:, None] * emission.loadings,
             noise=self.scale**2 * emission.noise,
         )
-        parameters = ModelParameters(result.parameters.latent, moved)
+
+    def undone(self, result: EMResult, model: LatentVariableModel, source: Source, executor: Executor) -> EMResult:
+        """The result as one of `model`, which is fitted to `source`, the rows as they came."""
+        parameters = ModelParameters(result.parameters.latent, self.as_they_came(result.parameters.emission))
         expectation = executor.fold(partial(model.e_step, parameters), source)
         last, now = result.objective, expectation.log_likelihood
         return replace(

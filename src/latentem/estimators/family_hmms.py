@@ -21,6 +21,7 @@ from .hmm import HiddenMarkov, WithFeatures
 from .hmm_options import OWN, PRIORS, document, run_options
 from .mixture_model import resolved
 from .options import constructor
+from .partial import adds
 from .registry import entry_of, family_named
 from .student_t_mixture import FAMILIES
 
@@ -153,6 +154,10 @@ class HiddenMarkovModel(HiddenMarkov):
         if not hasattr(self, "parameters_"):
             raise ParameterError("params leaves 'e' out, but there are no parameters_ to hold: set them")
         return Constrained(family, tuple(self.parameters_.arrays()))
+
+    def _adds(self) -> bool:
+        several = self.family if isinstance(self.family, list | tuple) else [self.family]
+        return adds(lambda: [resolved(family) for family in several])
 
     def _pack(self, attributes: dict[str, Any]) -> Any:
         return attributes["parameters_"].check()

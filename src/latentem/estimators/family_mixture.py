@@ -8,6 +8,7 @@ from ..data import Source
 from ..model import Family
 from .base import Mixture
 from .options import COMMON, COMMON_DOC, constructor
+from .partial import adds
 from .registry import ENTRIES, family_named
 
 
@@ -32,6 +33,9 @@ class FamilyMixture(Mixture):
 
     def _family(self, source: Source) -> Family[Any, Any]:
         return family_named(self._name)
+
+    def _adds(self) -> bool:
+        return adds(lambda: [family_named(self._name)])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -81,13 +81,14 @@ class Fits:
         progress.begin(number)
         watcher = Watcher(self.tasks, plan.rule, plan.max_iter, self.attributes, self.tasks.start(plan.max_iter))
         keeper = () if plan.checkpoint is None else (plan.checkpoint,)
-        result = self._run(self._start(), (watcher, progress, *keeper))
+        result = self._run(self.start(), (watcher, progress, *keeper))
         self.stopped = watcher.finish(result.parameters) or result.status is Status.INTERRUPTED
         progress.end(result)
         gains = () if watcher.last is None else watcher.last.gains
         return result, (result.objective, gains)
 
-    def _start(self) -> ModelParameters:
+    def start(self) -> ModelParameters:
+        """Where one of the starts begins."""
         plan = self.plan
         if plan.start is not None:
             return plan.start

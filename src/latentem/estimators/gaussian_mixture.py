@@ -78,7 +78,7 @@ class GaussianMixture(Mixture):
         Components by falling weight, or by rising mean; None leaves them as the start put them.
     restart_collapsed : int
         How many more starts to try while a component lies on the floor.
-    acceleration : {"squarem"}, Acceleration or None
+    acceleration : name in `acceleration.SCHEMES`, Acceleration or None
     executor : {"serial", "threads", "processes"}, Executor or None
         None: threads where the data have several chunks.  The bits do not depend on it.
 

@@ -35,13 +35,14 @@ from .hmm_options import CONSTRAINTS
 from .hmm_predicting import SequencePredicting
 from .inputs import read_table, require_observed
 from .monitor import ConvergenceMonitor, Reporting
+from .partial_hmm import LearnsSequences
 from .sequences import in_canonical_order, read_sequences
 from .starting import start_parameters
 from .starting_values import check_init
 from .undoing import unchanged_on_error
 
 
-class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
+class HiddenMarkov(LearnsSequences, SequencePredicting, BaseEstimator, ABC):
     """A hidden Markov model p(x, z) = ι(z₁) Πₜ A(zₜ, zₜ₊₁) Πₜ p(xₜ | zₜ), fitted by EM.
 
     Subclasses say from which family the observations come, and how its parameters look as attributes.  Attributes that
@@ -215,11 +216,7 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         callbacks: tuple[Any, ...],
         checkpoint: Checkpoint | None,
     ) -> EMResult:
-        chain = self._latent(start.latent)
-        start = replace(start, latent=chain.conform(start.latent))
-        model = LatentVariableModel(chain, family, self._chain_prior(start.latent))
-        if not model.admissible(start):
-            raise ParameterError("the starting values lie outside what the family allows; start within its bounds")
+        model, start = self._model_at(family, start)
         reporting = Reporting(self._monitor)
         result = run(
             model,
@@ -234,6 +231,15 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         )
         reporting.end(result.status)
         return result
+
+    def _model_at(self, family: Any, start: ModelParameters) -> tuple[LatentVariableModel, ModelParameters]:
+        """The model with what the start holds, and the start as it wants it."""
+        chain = self._latent(start.latent)
+        start = replace(start, latent=chain.conform(start.latent))
+        model = LatentVariableModel(chain, family, self._chain_prior(start.latent))
+        if not model.admissible(start):
+            raise ParameterError("the starting values lie outside what the family allows; start within its bounds")
+        return model, start
 
     def _fresh_monitor(self) -> Any:
         given = self.monitor_
@@ -354,7 +360,12 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         tell(self.result_)
         if not result.converged and result.status is not Status.STOPPED and self.n_iter > 0:
             warnings.warn(f"The fit did not converge; {result.status.value}", ConvergenceWarning, stacklevel=4)
-        params = result.parameters
+        self._show_parameters(result.parameters)
+        self._stream = None
+        self.converged_, self.n_iter_ = result.converged, result.n_iter
+
+    def _show_parameters(self, params: ModelParameters) -> None:
+        """As attributes."""
         shown = {
             "startprob_": np.array(params.latent.initial),
             "transmat_": np.array(params.latent.transition),
@@ -363,7 +374,6 @@ class HiddenMarkov(SequencePredicting, BaseEstimator, ABC):
         for name, value in shown.items():
             setattr(self, name, value)
         self._from_fit = shown
-        self.converged_, self.n_iter_ = result.converged, result.n_iter
 
     @property
     def lower_bounds_(self) -> list[float]:

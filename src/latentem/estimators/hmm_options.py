@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
+from ..acceleration import SCHEMES
 from .starting import METHODS
 
 PRIORS: dict[str, Any] = {"startprob_prior": 1.0, "transmat_prior": 1.0}
@@ -56,7 +57,7 @@ CONSTRAINTS: dict[str, Any] = {
     "transmat_fixed": ["array-like", None],
     "transmat_tied": ["array-like", None],
     "stationary": ["boolean"],
-    "acceleration": [StrOptions({"squarem"}), HasMethods(["init", "propose"]), None],
+    "acceleration": [StrOptions(set(SCHEMES)), HasMethods(["init", "propose"]), None],
     "executor": [StrOptions({"serial", "threads", "processes"}), HasMethods(["fold"]), None],
 }
 
@@ -89,7 +90,7 @@ RUN_DOC = """
     stationary : bool
         Whether the first state comes from the stationary distribution of `transmat_`, which takes the place of a
         `startprob_` that was set; not together with `startprob_fixed`.
-    acceleration : {"squarem"}, Acceleration or None
+    acceleration : name in `acceleration.SCHEMES`, Acceleration or None
     executor : {"serial", "threads", "processes"}, Executor or None
 
     Attributes

@@ -10,6 +10,7 @@ from ..families.components import Components
 from ..model import Family
 from .base import Mixture
 from .options import COMMON, COMMON_DOC, constructor
+from .partial import adds
 from .registry import ENTRIES, entry_of, family_named
 
 
@@ -49,6 +50,10 @@ class MixtureModel(Mixture):
         if isinstance(self.family, (list, tuple)):
             return Components(tuple(resolved(family) for family in self.family))
         return resolved(self.family)
+
+    def _adds(self) -> bool:
+        several = self.family if isinstance(self.family, (list, tuple)) else [self.family]
+        return adds(lambda: [resolved(family) for family in several])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -49,7 +49,7 @@ COMMON_DOC = """
         Components by falling weight, or by rising mean; None leaves them as the start put them.
     restart_collapsed : int
         How many more starts to try while a component has collapsed.
-    acceleration : {"squarem"}, Acceleration or None
+    acceleration : name in `acceleration.SCHEMES`, Acceleration or None
     executor : {"serial", "threads", "processes"}, Executor or None
         None: threads where the data have several chunks.  The bits do not depend on it.
     random_state : int, RandomState, Generator or None

@@ -61,6 +61,10 @@ class GeneralizedLinear(Family[CoefficientParameters, PredictorQ]):
     intercept: bool
     support: str = ""
 
+    @property
+    def additive(self) -> bool:
+        return False
+
     def __post_init__(self) -> None:
         self._predictors  # noqa: B018 - checks the options
 

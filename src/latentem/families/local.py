@@ -55,6 +55,10 @@ class LocalColumnwise(Family[P, ColumnQ]):
 
     support: str = "real numbers"
 
+    @property
+    def additive(self) -> bool:
+        return False
+
     def invalid(self, x: FloatArray) -> Array:
         """(n, D) bool: entries outside the support (missing entries are judged elsewhere)."""
         return np.isinf(x)

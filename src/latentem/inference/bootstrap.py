@@ -63,7 +63,7 @@ def bootstrap(
             lost.append(str(error))
             continue
         unfinished += not fitted.converged
-        found.append(_aligned(result, fitted.parameters, case.source, executor))
+        found.append(aligned(result, fitted.parameters, case.source, executor))
     if len(found) < max(LEAST, count // 2):
         raise ParameterError(f"{len(lost)} of {count} fits to resampled data failed, the first as: {lost[0]}")
     told = [f"{len(found)} replicates"]
@@ -91,7 +91,7 @@ def _refitted(
     )
 
 
-def _aligned(result: EMResult, params: Any, source: Source, executor: Executor) -> Any:
+def aligned(result: EMResult, params: Any, source: Source, executor: Executor) -> Any:
     """The parameters with components numbered as those of the result that they agree with best, if they may be."""
     model = result.model
     if not isinstance(model, LatentVariableModel) or not hasattr(model.latent, "n_states"):

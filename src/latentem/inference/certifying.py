@@ -11,27 +11,33 @@ from .._typing import FloatArray
 from ..domains.base import ZERO
 from ..em import Executor
 from ..errors import LatentemError
+from ..execution.opening import opened
 from ..result import EMResult, Status
 from . import natural
-from .certificate import Certificate, Verdict
-from .edges import Edge
-from .examined import Examination, examined
+from .certificate import Certificate, Verdict, leading, shares
+from .edges import Edge, Free
+from .examined import Examination, examined, ground, held_by_bounds, surface_of
+from .krylov import Leading, leading_curvatures
 from .leaving import leave
+from .linearize import end_of_model
 from .probing import Found, probes
-from .spectrum import Spectrum
+from .spectrum import SURE, Spectrum
 from .surface import Point, Surface
 
 # Further away than so many standard errors, curvature here says little of the limit.
 NEAR = 0.1
 # With curvatures that are off by more, nothing is said.
 NOISE = 0.01
+# With more free parameters than this only the smallest curvatures are found.
+MANY = 300
+GO_ON = "lower tol, raise max_iter, or use an acceleration, and certify again"
 # Beyond the two passes for each free parameter.
 PASSES = 56
 # The logarithm of the odds against what was exactly zero, once it is opened.
 OPENED = 18.0
 
 
-def certify(result: EMResult, *, executor: str | Executor | None = None) -> Certificate:
+def certify(result: EMResult, *, executor: str | Executor | None = None, seed: int = 0) -> Certificate:
     """What the point where a fit ended is, and how far the limit still is.
 
     With s the score, I_o the observed information and I_c that of the complete data, all in unconstrained coordinates,
@@ -39,11 +45,16 @@ def certify(result: EMResult, *, executor: str | Executor | None = None) -> Cert
     each free parameter; probabilities at zero and the like are found first and held.  Directions without curvature are
     followed both ways: where the objective rises the point is a saddle, where it stays level a ridge.
 
+    With more than 300 free parameters only the smallest curvatures are found, in at most 80 passes, and distances are
+    upper bounds.
+
     Parameters
     ----------
     result : EMResult
         With its `source`: as `fit` returned it, not as loaded from a file.
     executor : None, "serial", "threads", "processes" or Executor
+    seed : int
+        Of the vector that the search for the smallest curvatures of many parameters begins with.
 
     Returns
     -------
@@ -54,6 +65,9 @@ def certify(result: EMResult, *, executor: str | Executor | None = None) -> Cert
     ParameterError
         The result has no source.
     """
+    if result.parameters.n_free > MANY:
+        with opened(executor) as workers:
+            return certify_many(surface_of(result, workers), result.status, seed)
     with examined(result, executor) as examination:
         return _Case(examination, result.status).certificate()
 
@@ -94,15 +108,14 @@ class _Case:
         return replace(self._judged(draft), passes=self.surface.passes)
 
     def _judged(self, draft: Certificate) -> Certificate:
-        told = tuple(map(str, draft.edges)) + tuple(f"{name} is held by a limit of the model" for name in draft.bounds)
+        told = _told(draft)
         if self.status is Status.UNBOUNDED:
             return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(Status.UNBOUNDED.value, *told))
         if draft.error > NOISE:
             reason = f"differences of the score are off by {draft.error:.2g} of the complete information: too much"
             return replace(draft, reasons=(reason, *told))
         if draft.distance > NEAR:
-            reason = "lower tol, raise max_iter, or use an acceleration, and certify again"
-            return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(reason, *told))
+            return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(GO_ON, *told))
         if self.spectrum.rising.any():
             return self._saddle(draft, self.spectrum.vectors[:, 0], told)
         if self.spectrum.flat.any():
@@ -160,6 +173,71 @@ class _Case:
             f"along {', '.join(names)} the curvature is zero within its error; more data or a prior would decide"
         )
         return replace(draft, along=names, reasons=(reason, *told))
+
+
+def certify_many(surface: Surface, status: Status, seed: int) -> Certificate:
+    """The certificate of a fit with many parameters, from its smallest curvatures."""
+    point, _, lengths, complete, free = ground(surface, surface.template.flatten())
+    free, bounds = _within(surface, point, complete, free)
+    try:
+        found = leading_curvatures(surface, point, complete, free, seed)
+    except np.linalg.LinAlgError:
+        found = Leading(np.array([np.nan]), np.inf, np.zeros(len(point.vector)), np.inf)
+    smallest = float(found.curvatures[0])
+    distance = found.distance / np.sqrt(smallest) if smallest > found.error else np.inf
+    draft = Certificate(
+        verdict=Verdict.UNDECIDED,
+        reasons=(),
+        distance=distance,
+        remaining_gain=0.5 * distance**2,
+        rate=1 - smallest,
+        missing_information=1 - smallest,
+        eigenvalues=1 - found.curvatures,
+        error=found.error,
+        edges=opened_edges(surface, point, lengths, free.edges),
+        bounds=bounds,
+        along=leading(point.parameters.coordinate_names(), shares(found.move[:, None], 1 / free.steps)),
+        passes=0,
+    )
+    return replace(_judged_many(draft, found, surface, point, status), passes=surface.passes)
+
+
+def _within(surface: Surface, point: Point, complete: FloatArray, free: Free) -> tuple[Free, tuple[str, ...]]:
+    """The directions that no limit of the model's holds, and the names of the coordinates that are held."""
+    moves = free.moves
+    ends = np.array([end_of_model(surface, point, move) for move in moves.T])
+    information = np.einsum("dm,dm->m", moves, complete @ moves)
+    held = held_by_bounds(information, moves.T @ point.score, free.inside(point.em_vector - point.vector), ends)
+    names, parts = point.parameters.coordinate_names(), np.sum(free.basis[:, held] ** 2, axis=1)
+    told = tuple(names[i] for i in np.flatnonzero(parts > 0.5))
+    return Free(free.basis[:, ~held], free.steps, free.edges), told
+
+
+def _told(draft: Certificate) -> tuple[str, ...]:
+    return (*map(str, draft.edges), *(f"{name} is held by a limit of the model" for name in draft.bounds))
+
+
+def _judged_many(draft: Certificate, found: Leading, surface: Surface, point: Point, status: Status) -> Certificate:
+    told, smallest = _told(draft), float(found.curvatures[0])
+    names = ", ".join(draft.along)
+    if status is Status.UNBOUNDED:
+        return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(Status.UNBOUNDED.value, *told))
+    if smallest < -SURE:
+        beyond = leave(surface, point, found.move, -smallest)
+        if beyond is not None:
+            reason = f"moving {names} raises the objective by {beyond.objective - point.objective:.3g} and more"
+            return replace(draft, verdict=Verdict.SADDLE, reasons=(reason, *told), way_out=beyond.parameters)
+    if not smallest > found.error:
+        reason = (
+            f"the smallest curvature found, {smallest:.2g} of the complete data's along {names}, is less than its "
+            f"residual {found.residual:.2g}; fewer parameters, another seed, or a prior would decide"
+        )
+        return replace(draft, reasons=(reason, *told))
+    if draft.distance > NEAR:
+        return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(GO_ON, *told))
+    if not all(edge.keeps for edge in draft.edges):
+        return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=told)
+    return replace(draft, verdict=Verdict.BOUNDARY if told else Verdict.MAXIMUM, reasons=told)
 
 
 def opened_edges(surface: Surface, point: Point, lengths: FloatArray, edges: tuple[Edge, ...]) -> tuple[Edge, ...]:

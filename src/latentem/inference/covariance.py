@@ -90,6 +90,8 @@ def spread(case: Examination, method: str, clusters: Array | None = None) -> Spr
     ParameterError
         The method does not apply to this model or these data; those that do are named.
     """
+    if not len(case.linear.score):
+        return Spread(case, np.zeros((0, 0)))
     if method == "sandwich":
         bread = _inverse(case, case.linear.observed, method)
         return Spread(case, bread @ scores_of_units(case, clusters) @ bread)

@@ -67,7 +67,7 @@ def standard_errors(
     if clusters is not None and method not in ("scores", "sandwich", "nonparametric"):
         raise ParameterError(f"clusters are for 'scores', 'sandwich' and 'nonparametric', not for {method!r}")
     with examined(result, executor) as examination:
-        case = examination.refined() if refine and _is_near(examination) else examination
+        case = examination.refined() if refine else examination
         numbers = None if clusters is None else numbered(clusters, examination)
         told = _told(examination)
         if method in METHODS:
@@ -99,10 +99,6 @@ def numbered(clusters: Any, case: Examination) -> Array:
     if keys.shape != (n,):
         raise ParameterError(f"clusters must have one key for each of the {n} rows, got shape {keys.shape}")
     return np.asarray(np.unique(keys, return_inverse=True)[1]).ravel()
-
-
-def _is_near(case: Examination) -> bool:
-    return case.distance_and_gain()[0] <= NEAR
 
 
 def _told(case: Examination) -> tuple[str, ...]:

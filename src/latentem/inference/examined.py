@@ -23,6 +23,7 @@ from . import natural
 from .certificate import leading, shares
 from .edges import Edge, Free, free_directions
 from .linearize import Linearized, linearize
+from .secants import updated
 from .spectrum import Spectrum, spectrum
 from .surface import Point, Surface
 
@@ -30,7 +31,7 @@ from .surface import Point, Surface
 HELD = 1e-3
 # Newton's steps to the limit end where it is so many standard errors away.
 THERE = 1e-8
-STEPS = 6
+STEPS, PATIENCE = 30, 4
 
 
 @dataclass(frozen=True)
@@ -68,13 +69,9 @@ class Examination:
     @classmethod
     def of(cls, surface: Surface, source: Source, vector: FloatArray, fourth: bool = False) -> Examination:
         """Two passes for each free parameter, and one; four for differences of fourth order."""
-        point = surface.at(vector)
-        slopes, lengths = natural.jacobian(point.parameters)
-        steps, complete = surface.complete_information(point, lengths)
-        after = point.parameters.unflatten(point.em_vector)
-        free = free_directions(point, after, complete, steps, slopes)
+        point, slopes, lengths, complete, free = ground(surface, vector)
         whole = linearize(surface, point, free, complete, fourth)
-        bounds = held_by_bounds(whole)
+        bounds = held_by_bounds(np.diagonal(whole.complete), whole.score, whole.em_step, whole.ends)
         linear = restricted(whole, ~bounds)
         return cls(surface, source, point, slopes, lengths, whole, linear, spectrum(linear), bounds)
 
@@ -94,21 +91,26 @@ class Examination:
         return self.memo["refined"].served_by(self.surface.problem.executor)
 
     def _limit(self) -> FloatArray:
-        """Where Newton's steps in the directions with curvature lead, for as long as they come nearer."""
+        """Where quasi-Newton steps in the directions with curvature come nearest to the limit; here, if that is far."""
         curved = self.spectrum.curvatures > self.spectrum.error
-        across, curvatures = self.moves @ self.spectrum.vectors[:, curved], self.spectrum.curvatures[curved]
-        vector, slope = self.point.vector, across.T @ self.point.score
-        left = float(np.sqrt(np.sum(slope**2 / curvatures)))
+        if not curved.any():
+            return self.point.vector
+        across, curvature = self.moves @ self.spectrum.vectors[:, curved], np.diag(self.spectrum.curvatures[curved])
+        vector = best = self.point.vector
+        slope = across.T @ self.point.score
+        nearest, since = np.inf, 0
         for _ in range(STEPS):
-            further = vector + across @ (slope / curvatures)
-            if left <= THERE or not self.surface.admits(further):
+            step = np.asarray(np.linalg.solve(curvature, slope), float)
+            left = float(np.sqrt(max(slope @ step, 0.0)))
+            best, nearest, since = (vector, left, 0) if left < nearest else (best, nearest, since + 1)
+            further = vector + across @ step
+            if nearest <= THERE or since > PATIENCE or not self.surface.admits(further):
                 break
-            slope = across.T @ self.surface.look(further)[1]
-            before, left = left, float(np.sqrt(np.sum(slope**2 / curvatures)))
-            if not left < 0.5 * before:
-                break
-            vector = further
-        return vector
+            vector, before = further, slope
+            slope = np.asarray(across.T @ self.surface.look(vector)[1], float)
+            curvature = updated(curvature, step, before - slope)
+        moved = np.linalg.lstsq(across, best - self.point.vector, rcond=None)[0]
+        return best if self.spectrum.curvatures[curved] @ moved**2 <= 1 else self.point.vector
 
     def served_by(self, executor: Executor) -> Examination:
         """The same, whose further passes another executor makes."""
@@ -136,6 +138,15 @@ class Examination:
         return float(np.sqrt(np.sum(parts / np.abs(curvatures)))), 0.5 * float(np.sum(parts / curvatures))
 
 
+def ground(surface: Surface, vector: FloatArray) -> tuple[Point, FloatArray, FloatArray, FloatArray, Free]:
+    """One pass: the point, ∂ entries / ∂ φ, the lengths of `Examination`, I_c (d, d), and what is free."""
+    point = surface.at(vector)
+    slopes, lengths = natural.jacobian(point.parameters)
+    steps, complete = surface.complete_information(point, lengths)
+    after = point.parameters.unflatten(point.em_vector)
+    return point, slopes, lengths, complete, free_directions(point, after, complete, steps, slopes)
+
+
 @contextmanager
 def examined(result: EMResult, executor: str | Executor | None) -> Iterator[Examination]:
     """The examination of a result, made when it is first asked for, with workers for what is asked next.
@@ -145,16 +156,21 @@ def examined(result: EMResult, executor: str | Executor | None) -> Iterator[Exam
     ParameterError
         The result has no source.
     """
-    if result.source is None:
-        raise ParameterError("the result has no data with it (it was loaded or pickled); fit again and ask that result")
     with opened(executor) as workers:
         known = _known(result)
         if known is None:
-            problem = Problem(result.model, rows_for(result.model, result.source, workers), workers)
-            surface = Surface(problem, copy(result.parameters))
+            surface = surface_of(result, workers)
             known = Examination.of(surface, result.source, result.parameters.flatten())
             _remember(result, known)
         yield known.served_by(workers)
+
+
+def surface_of(result: EMResult, workers: Executor) -> Surface:
+    """The objective of a fit, around its end; `ParameterError` where its data are not at hand."""
+    if result.source is None:
+        raise ParameterError("the result has no data with it (it was loaded or pickled); fit again and ask that result")
+    problem = Problem(result.model, rows_for(result.model, result.source, workers), workers)
+    return Surface(problem, copy(result.parameters))
 
 
 def rows_for(model: Any, source: Source, executor: Executor) -> Source:
@@ -180,16 +196,22 @@ def _remember(result: EMResult, examination: Examination) -> None:
     _EXAMINED[key] = examination
 
 
-def held_by_bounds(linear: Linearized) -> Array:
+def held_by_bounds(information: FloatArray, score: FloatArray, em_step: FloatArray, ends: FloatArray) -> Array:
     """(m,) bool: free directions along which the score is not zero though EM stands still, or at whose end it does.
 
     Near a fixed point the score is I_c times the EM step; what is not has been held by the M-step.
+
+    Parameters
+    ----------
+    information : (m,)
+        The diagonal of I_c.
+    score, em_step, ends : (m,)
+        See `Linearized`.
     """
-    information = np.maximum(np.diagonal(linear.complete), np.finfo(float).tiny)
-    standard = np.abs(linear.score) / np.sqrt(information)
-    step = np.abs(linear.em_step) * np.sqrt(information)
-    outside = linear.ends * linear.score >= 0
-    return np.asarray((standard > HELD) & (step <= 1e-3 * standard) | (linear.ends != 0) & outside & (step <= HELD))
+    root = np.sqrt(np.maximum(information, np.finfo(float).tiny))
+    standard, step = np.abs(score) / root, np.abs(em_step) * root
+    outside = ends * score >= 0
+    return np.asarray((standard > HELD) & (step <= 1e-3 * standard) | (ends != 0) & outside & (step <= HELD))
 
 
 def restricted(linear: Linearized, free: Array) -> Linearized:

@@ -11,6 +11,7 @@ from ..errors import LatentemError
 from . import natural
 from .examined import Examination
 from .intervals import Scale
+from .secants import updated
 
 # Of the objective, in which a difference of 1 is one of about one standard error's square: how exact its maxima are.
 EXACT = 1e-9
@@ -96,8 +97,9 @@ class Profile:
         """The largest objective where the entry has the value s, from a state nearby: sequential quadratic steps."""
         a, slope, curvature = state.a, state.slope, state.curvature
         objective = state.objective
+        normal = self._slope(a)
         for _ in range(MOST_STEPS):
-            normal, lack = self._slope(a), s - self._s(a)
+            lack = s - self._s(a)
             step, multiplier = _quadratic(curvature, slope, normal, lack)
             across = slope - multiplier * normal
             left = 0.5 * float(across @ np.linalg.solve(curvature, across))
@@ -107,9 +109,10 @@ class Profile:
             if taken is None:
                 return None
             there, objective, slope_there = taken
-            change = (slope_there - multiplier * self._slope(there)) - (slope - multiplier * normal)
-            curvature = _updated(curvature, there - a, -change)
-            a, slope = there, slope_there
+            normal_there = self._slope(there)
+            change = (slope_there - multiplier * normal_there) - (slope - multiplier * normal)
+            curvature = updated(curvature, there - a, -change)
+            a, slope, normal = there, slope_there, normal_there
         return None
 
     def _take(self, a: FloatArray, step: FloatArray) -> tuple[FloatArray, float, FloatArray] | None:
@@ -135,16 +138,3 @@ def _quadratic(
     free, bent = np.linalg.solve(curvature, np.stack([slope, normal], axis=1)).T
     multiplier = float((normal @ free - lack) / (normal @ bent))
     return free - multiplier * bent, multiplier
-
-
-def _updated(curvature: FloatArray, step: FloatArray, change: FloatArray) -> FloatArray:
-    """BFGS, damped so that it stays positive definite (Powell 1978)."""
-    along = curvature @ step
-    known, seen = float(step @ along), float(step @ change)
-    if known <= 0:
-        return curvature
-    if seen < 0.2 * known:
-        share = 0.8 * known / (known - seen)
-        change = share * change + (1 - share) * along
-        seen = float(step @ change)
-    return np.asarray(curvature - np.outer(along, along) / known + np.outer(change, change) / seen)

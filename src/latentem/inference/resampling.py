@@ -111,7 +111,8 @@ def _declared(
 ) -> Source:
     sizes = {"lengths": lengths} if model.per_group and lengths is not None else {"n": n}
     x = model.sample(params, random_state=rng, **sizes)[0]
-    drawn = as_source(x, lengths=lengths if model.per_group else None)
+    grouped = {"lengths": lengths} if model.per_group else {}
+    drawn = as_source(x, grouping=model.declaration.grouping, **grouped)
     if drawn.names != source.names:
         raise ParameterError(
             f"the sampler draws {', '.join(drawn.names)}, but the data have {', '.join(source.names)}: it must draw "

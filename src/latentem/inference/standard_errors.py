@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,15 +79,14 @@ class StandardErrors:
             the profile likelihood has fallen by z²/2, some dozens of passes over the data for each entry; or, of a
             bootstrap, quantiles of the replicates.
         names : names of entries, optional
+            In this order.
 
         Raises
         ------
         ParameterError
             There is no such scale, level or entry.
         """
-        z, chosen = quantile(level), [self._entry(name) for name in self.names if names is None or name in set(names)]
-        for name in names or ():
-            self._entry(name)
+        z, chosen = quantile(level), [self._entry(name) for name in (self.names if names is None else names)]
         if scale == "profile":
             return self._profiles(z, chosen)
         if scale == "percentile" and self.replicates:
@@ -152,7 +151,8 @@ class StandardErrors:
         for i in shown:
             interval = f"{ends[i, 0]:.5g} to {ends[i, 1]:.5g}"
             rows.append((self.names[i], f"{self.estimates[i]:.6g}", f"{self.errors[i]:.4g}", interval))
-        return "\n".join([f"standard errors by {self.method}", *_aligned(rows), *self._lacking(), *self.told])
+        table = _columns(rows) if shown else []
+        return "\n".join([f"standard errors by {self.method}", *table, *self._lacking(), *self.told])
 
     def _lacking(self) -> list[str]:
         """One line for each reason, with the entries that it keeps from a number."""
@@ -163,7 +163,7 @@ class StandardErrors:
         return [f"no number for {', '.join(names)}: {reason}" for reason, names in by_reason.items()]
 
 
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
+def _columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     left = [row[0].ljust(widths[0]) for row in rows]
     right = [[cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)] for row in rows]

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array, FloatArray
-from ..data import Batch
+from ..data import Batch, Source
+from ..em import Executor
 from ..errors import ParameterError
 from ..kernels.derivatives import second_differences
 from ..statistics import Statistics
@@ -80,9 +81,14 @@ def scores_of_units(case: Examination, clusters: Array | None = None) -> FloatAr
     """
     fold, line = case.surface.problem.executor.fold, Line.of(case)
     if clusters is None:
-        return fold(partial(_outer, line), case.source).second
+        return outer_products(line, case.surface.problem.executor, case.source)
     scores = fold(partial(_by_cluster, line, clusters), case.source).first
     return np.asarray(scores @ scores.T)
+
+
+def outer_products(line: Line, executor: Executor, source: Source) -> FloatArray:
+    """Σ s sᵀ (m, m) over the units, along a line: four passes for each direction."""
+    return executor.fold(partial(_outer, line), source).second
 
 
 def _unit_scores(line: Line, batch: Batch) -> tuple[FloatArray, FloatArray]:

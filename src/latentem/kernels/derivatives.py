@@ -64,6 +64,8 @@ def curved_jacobian(
     first = _default_steps(point) if guess is None else guess
     most = _LARGEST_GROWTH * first if largest is None else largest
     begin = np.minimum(first, most)
+    if not len(point):
+        return np.empty(0), np.empty((0, 0))
     found = [_curved_column(function, point, i, begin[i], most[i], size) for i in range(len(point))]
     return np.array([h for h, _ in found]), np.stack([column for _, column in found], axis=-1)
 

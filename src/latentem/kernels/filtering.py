@@ -134,12 +134,12 @@ def sample_paths(
         if increments[stop - 1] > -np.inf:
             ahead = np.zeros((len(initial), 1))
             for t in range(stop - 1, start - 1, -1):
-                paths[:, t] = _draw(current[:, t, None] + ahead, rng.random(size))
+                paths[:, t] = draw_states(current[:, t, None] + ahead, rng.random(size))
                 ahead = log_transition[:, paths[:, t]]
     return paths
 
 
-def _draw(log_joint: FloatArray, uniforms: FloatArray) -> Array:
+def draw_states(log_joint: FloatArray, uniforms: Array) -> Array:
     """A state for each uniform number, by the odds in the columns (K, size or 1)."""
     odds = np.exp(log_joint - log_joint.max(axis=0))
     cumulative = np.cumsum(odds, axis=0)

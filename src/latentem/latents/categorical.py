@@ -9,6 +9,7 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import ParameterError
+from ..kernels.filtering import draw_states
 from ..kernels.normalize import normalize_states
 from ..kernels.simplex import expected_log_simplex, maximize_simplex
 from ..model import Latent, Posterior
@@ -91,6 +92,28 @@ class Categorical(Latent[CategoricalParameters, CategoricalStatistics]):
         log_likelihood = normalize_states(log_density)
         return Posterior(log_density), log_likelihood
 
+    def tempered(
+        self, log_density: FloatArray, batch: Batch, params: CategoricalParameters, beta: float
+    ) -> tuple[Posterior, FloatArray]:
+        joint = beta * (log_density + self.log_states(params)[:, None])
+        total = normalize_states(joint)
+        return Posterior(joint), total
+
+    def decode(
+        self, log_density: FloatArray, batch: Batch, params: CategoricalParameters
+    ) -> tuple[Array, FloatArray]:
+        joint = log_density + self.log_states(params)[:, None]
+        states, best = joint.argmax(axis=0), joint.max(axis=0)
+        return np.where(best > -np.inf, states, -1), best
+
+    def draw(
+        self, log_density: FloatArray, batch: Batch, params: CategoricalParameters, rng: np.random.Generator
+    ) -> Array:
+        joint = log_density + self.log_states(params)[:, None]
+        possible = joint.max(axis=0) > -np.inf
+        joint[:, ~possible] = 0.0
+        return np.where(possible, draw_states(joint, np.asarray(rng.random(joint.shape[1]))), -1)
+
     def statistics(self, posterior: Posterior, batch: Batch) -> CategoricalStatistics:
         return CategoricalStatistics(posterior.responsibilities.sum(axis=1))
 
@@ -100,6 +123,12 @@ class Categorical(Latent[CategoricalParameters, CategoricalStatistics]):
 
     def expected_log_density(self, statistics: CategoricalStatistics, params: CategoricalParameters) -> float:
         return expected_log_simplex(statistics.counts, params.weights)
+
+    def score(self, statistics: CategoricalStatistics, params: CategoricalParameters) -> FloatArray:
+        """∂Q / ∂ log(πₖ / π_K) = cₖ - πₖ Σc / Σπ over the free states."""
+        counts, weights = statistics.counts[params._free], params.weights[params._free]
+        shares = weights / (weights.sum() or 1.0)
+        return np.asarray((counts - shares * counts.sum())[:-1])
 
     def pseudo_statistics(self, concentration: float) -> CategoricalStatistics:
         return CategoricalStatistics(np.full(self.n_states, float(concentration)))

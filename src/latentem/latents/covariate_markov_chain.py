@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import ParameterError
+from ..kernels.filtering import draw_states
 from ..kernels.inhomogeneous_chain import decode_inhomogeneous, smooth_inhomogeneous
 from ..kernels.linear_predictor import is_collinear, newton_step
 from ..kernels.simplex import expected_log_simplex, maximize_simplex, simplex_score
@@ -147,14 +149,44 @@ class CovariateMarkovChain(Latent[CovariateMarkovParameters, CovariateMarkovStat
     def posterior(
         self, log_density: FloatArray, batch: Batch, params: CovariateMarkovParameters
     ) -> tuple[CovariatePosterior, FloatArray]:
-        steps = log_transitions(params.coefficients, self._predictors(batch))
-        begun = _begun(params.initial, log_density, batch)
+        return self._smoothed(log_density, batch, params, 1.0)
+
+    def _smoothed(
+        self, log_density: FloatArray, batch: Batch, params: CovariateMarkovParameters, beta: float
+    ) -> tuple[CovariatePosterior, FloatArray]:
+        """The posterior proportional to p(x, z; θ)^β."""
+        steps = beta * log_transitions(params.coefficients, self._predictors(batch))
+        begun = beta * _begun(params.initial, log_density, batch)
         probabilities, rows, log_likelihood = smooth_inhomogeneous(steps, begun, batch.group_offsets)
         pairs = np.moveaxis(np.add.reduceat(rows, batch.group_offsets[:-1], axis=2), 2, 0)
         posterior = CovariatePosterior(
             probabilities, pairs=pairs, row_pairs=rows, coefficients=params.coefficients
         )
         return posterior, log_likelihood
+
+    @property
+    def additive(self) -> bool:
+        return False
+
+    def tempered(
+        self, log_density: FloatArray, batch: Batch, params: CovariateMarkovParameters, beta: float
+    ) -> tuple[CovariatePosterior, FloatArray]:
+        return self._smoothed(log_density, batch, params, beta)
+
+    def draw(
+        self, log_density: FloatArray, batch: Batch, params: CovariateMarkovParameters, rng: np.random.Generator
+    ) -> Array:
+        """The first state by its probability, each other one by p(zₜ | zₜ₋₁, x)."""
+        posterior, total = self.posterior(log_density, batch, params)
+        assert posterior.row_pairs is not None
+        with np.errstate(divide="ignore", invalid="ignore"):
+            first, later = np.log(posterior.probabilities), np.log(posterior.row_pairs)
+        path, uniforms = np.full(len(batch), -1), rng.random((len(batch), 1))
+        for (start, stop), possible in zip(pairwise(batch.group_offsets), total > -np.inf, strict=True):
+            for t in range(start, stop if possible else start):
+                odds = first[:, t] if t == start else later[path[t - 1], :, t]
+                path[t] = draw_states(odds[:, None], uniforms[t])[0]
+        return path
 
     def decode(
         self, log_density: FloatArray, batch: Batch, params: CovariateMarkovParameters

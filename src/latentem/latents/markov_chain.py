@@ -16,9 +16,11 @@ from ..errors import ParameterError
 from ..execution.spare import in_pairs
 from ..kernels.chain import smooth
 from ..kernels.chain_blocks import ImpossibleSequenceError, NeedsLogarithmsError, smooth_from_both_ends
+from ..kernels.filtering import sample_paths
 from ..kernels.newton import maximize_twice_differentiable
 from ..kernels.simplex import expected_log_simplex
 from ..kernels.stationary import stationary_curvature, stationary_distribution, stationary_slopes
+from ..kernels.viterbi import decode
 from ..model import Latent, LongGroup, Posterior
 from ..parameters import Parameters, Simplex, parameter
 from ..statistics import Statistics
@@ -155,6 +157,25 @@ class MarkovChain(Latent[MarkovChainParameters, MarkovChainStatistics]):
             params.initial, params.transition, log_density, batch.group_offsets
         )
         return Posterior(probabilities, pairs=pairs), log_likelihood
+
+    def tempered(
+        self, log_density: FloatArray, batch: Batch, params: MarkovChainParameters, beta: float
+    ) -> tuple[Posterior, FloatArray]:
+        """Forward-backward on powers of all probabilities: its recursions do not ask that they add to one."""
+        probabilities, pairs, total = smooth(
+            params.initial**beta, params.transition**beta, beta * log_density, batch.group_offsets
+        )
+        return Posterior(probabilities, pairs=pairs), total
+
+    def decode(
+        self, log_density: FloatArray, batch: Batch, params: MarkovChainParameters
+    ) -> tuple[Array, FloatArray]:
+        return decode(params.initial, params.transition, log_density, batch.group_offsets)
+
+    def draw(
+        self, log_density: FloatArray, batch: Batch, params: MarkovChainParameters, rng: np.random.Generator
+    ) -> Array:
+        return sample_paths(params.initial, params.transition, log_density, batch.group_offsets, rng, 1)[0]
 
     def fold_group(
         self, group: LongGroup, params: MarkovChainParameters

@@ -13,6 +13,7 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..data import Batch
 from ..densities import Form
+from ..errors import ParameterError
 from ..parameters import Parameters
 from ..statistics import Expectation, Statistics
 from .points import unit_points
@@ -106,6 +107,11 @@ class Family(ABC, Generic[P, S]):
     def rowwise(self) -> bool:
         """Whether a row's density depends on that row alone, so that a batch may be cut between any two rows."""
         return not self.per_group and all(inner.rowwise for inner in families_in(self))
+
+    @property
+    def additive(self) -> bool:
+        """Whether statistics at different θ add, once moved to one reference: no `LocalQ` is among them."""
+        return all(inner.additive for inner in families_in(self))
 
     @property
     def discrete(self) -> bool:
@@ -236,6 +242,11 @@ class Latent(ABC, Generic[P, S]):
         """Whether its joint log-likelihoods belong to groups (a chain) rather than to single units."""
         return False
 
+    @property
+    def additive(self) -> bool:
+        """Whether statistics at different θ add."""
+        return True
+
     @abstractmethod
     def start(self) -> P:
         """Even parameters: every state equally likely."""
@@ -250,6 +261,23 @@ class Latent(ABC, Generic[P, S]):
 
         `log_density` may be overwritten.
         """
+
+    def tempered(
+        self, log_density: Density, batch: Batch, params: P, beta: float
+    ) -> tuple[Posterior, FloatArray]:
+        """The posterior that is proportional to p(x, z; θ)^β, β > 0, and log Σ_z p(x, z; θ)^β of each unit or group."""
+        raise self._lacks("tempered posterior: annealing")
+
+    def decode(self, log_density: Density, batch: Batch, params: P) -> tuple[Array, FloatArray]:
+        """The most probable states z of all units, and log p(x, z; θ) of each unit or group; -1 where none is."""
+        raise self._lacks("most probable states: classification EM")
+
+    def draw(self, log_density: Density, batch: Batch, params: P, rng: np.random.Generator) -> Array:
+        """States of all units, drawn from p(z | x; θ); of impossible ones -1."""
+        raise self._lacks("draws of states: stochastic EM")
+
+    def _lacks(self, what: str) -> ParameterError:
+        return ParameterError(f"{type(self).__name__} has no {what} is not for it")
 
     def fold_group(self, group: LongGroup, params: P) -> tuple[S, float] | None:
         """The statistics (of weight 1) and log-likelihood of one long group, block by block; None where that cannot be.

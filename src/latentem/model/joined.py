@@ -75,6 +75,10 @@ class LatentVariableModel(Family[ModelParameters, ModelStatistics], Model):
         return self.latent.per_group or self.family.per_group
 
     @property
+    def additive(self) -> bool:
+        return self.latent.additive and self.family.additive
+
+    @property
     def discrete(self) -> bool:
         return self.family.discrete
 

@@ -2,9 +2,18 @@
 
 from .ascent import draw_ascent
 from .bic import draw_bic
+from .comparison import draw_comparison
 from .forecast import draw_forecast
 from .loadings import draw_loadings
 from .mixture import draw_mixture
 from .sequence import draw_sequence
 
-__all__ = ["draw_ascent", "draw_bic", "draw_forecast", "draw_loadings", "draw_mixture", "draw_sequence"]
+__all__ = [
+    "draw_ascent",
+    "draw_bic",
+    "draw_comparison",
+    "draw_forecast",
+    "draw_loadings",
+    "draw_mixture",
+    "draw_sequence",
+]

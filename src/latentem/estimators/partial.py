@@ -1,0 +1,153 @@
+"""`partial_fit`: an estimator learns batch by batch, where its statistics add between different θ."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import nan
+from typing import Any
+
+from sklearn.utils.metaestimators import available_if
+
+from ..data import Source
+from ..errors import DataError, ParameterError
+from ..execution.opening import opened
+from ..model import LatentVariableModel, check_source
+from ..online import OnlineState, StepSize, additive, stepped
+from ..result import EMResult, Step
+from ..statistics import Expectation
+from ..streaming import DEFAULT_STEPS, online_result
+from .components import sort_components
+from .equal_rows import collapse
+from .fits import Fits
+from .inputs import require_observed, survey
+from .predicting import precision
+from .undoing import unchanged_on_error
+from .watching import Tasks
+
+PARTIAL_DOC = """Learn a batch by one step of online EM: S ← (1 - γ) S + γ s, then an M-step (Cappé and Moulines 2009).
+
+        The first batch also finds the start, as `fit` does.  After `fit` a batch weighs as if the data of the fit had
+        come in batches of its size.  Nothing of a batch is kept but its share in S.  The method is missing where the
+        family's statistics do not add between different θ.
+
+        Parameters
+        ----------
+        {data}
+        step_size : StepSize, optional
+            γ of the t-th batch; (t + 1)^-0.6 unless given.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            As for `fit`; the estimator is then as it was before.
+        """
+
+
+def resumed_state(result: EMResult, parameters: Any, weight: float) -> OnlineState:
+    """The state after a fit, as if its data had come in batches of this weight."""
+    found = result.expectation
+    return OnlineState(
+        parameters,
+        found.statistics * (1 / found.weight),
+        step=max(1, round(found.weight / weight)) if weight > 0 else 1,
+        weight=found.weight,
+        n_rows=result.n_rows,
+        log_likelihood=found.log_likelihood,
+        magnitude=found.magnitude,
+    )
+
+
+def learnt(
+    model: LatentVariableModel, state: OnlineState, source: Source, n_rows: int, executor: Any, step_size: Any
+) -> tuple[OnlineState, Expectation]:
+    """The state after a batch, and what the batch said at the θ before it."""
+    steps = DEFAULT_STEPS if step_size is None else step_size
+    if not isinstance(steps, StepSize):
+        raise ParameterError(f"step_size must be a StepSize, got {step_size!r}")
+    stepping = additive(model, "partial_fit")
+    with opened(executor) as workers:
+        found = workers.fold(partial(stepping.e_step, state.parameters), source)
+    return stepped(stepping, state, found, n_rows, step_size=steps), found
+
+
+class LearnsByBatches:
+    """`partial_fit` of mixtures."""
+
+    _stream: tuple[OnlineState, list[float]] | None = None
+    result_: EMResult
+
+    def _adds(self) -> bool:
+        """Whether the statistics of the components add between different θ."""
+        return True
+
+    @available_if(lambda self: self._adds())
+    def partial_fit(
+        self: Any, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None, *, step_size: Any = None
+    ) -> Any:
+        self._validate_params()
+        with unchanged_on_error(self):
+            fresh = not hasattr(self, "result_")
+            source = self._source(X, sample_weight, labels, reset=fresh)
+            model, state, seen = self._first(source) if fresh else self._next(source)
+            check_source(model, source)
+            state, found = learnt(model, state, collapse(source), source.n_rows, self.executor, step_size)
+            seen = [*seen, found.log_likelihood / (found.weight or 1.0)]
+            self._stream = state, seen
+            self._show_stream(model, state, seen)
+        return self
+
+    partial_fit.__doc__ = PARTIAL_DOC.format(
+        data="""X : array-like (n, D), or Source
+            Later batches have the columns of the first, and may have any number of rows.
+        y : None
+            Ignored.
+        sample_weight, labels : (n,), optional
+            As for `fit`."""
+    )
+
+    def _first(self: Any, source: Source) -> tuple[LatentVariableModel, OnlineState, list[float]]:
+        """The model, and a start from the first batch."""
+        rows, distinct = survey(source, self._n_states), collapse(source)
+        self._enough_rows(rows.n_repeated)
+        model = self._model_for(distinct)
+        require_observed(source)
+        check_source(model, source)
+        self._dtype = precision(source)
+        plan = self._plan(model, source, distinct, rows, None)
+        with opened(self.executor) as workers:
+            start = Fits(model, source, distinct, plan, workers, Tasks(self, {}), dict).start()
+        start = model.conform(start)
+        if self.order is not None:
+            start = sort_components(model, start, distinct, self.order)[0]
+        return model, OnlineState(start), []
+
+    def _next(self: Any, source: Source) -> tuple[LatentVariableModel, OnlineState, list[float]]:
+        """The model, and where the last batch or the fit left off."""
+        model, parameters = self._current()
+        if self._stream is not None:
+            return self._model, *self._stream
+        if not hasattr(model.latent, "n_states") or model is not self._model:
+            raise ParameterError("parameters were set by hand: partial_fit goes on from fitted ones")
+        weight = sum(float(batch.unit_weights(model.per_group).sum()) for batch in source)
+        return model, resumed_state(self.result_, parameters, weight), []
+
+    def _show_stream(self: Any, model: LatentVariableModel, state: OnlineState, seen: list[float]) -> None:
+        self.result_ = online_result(model, state, tuple((Step.STOCHASTIC, value) for value in seen))
+        self._judge(self.result_)
+        self._gains = (nan, ())
+        for name, value in self._fitted(model, state.best).items():
+            setattr(self, name, value)
+        self.converged_, self.n_iter_ = False, state.step
+        self.lower_bound_, self.lower_bounds_ = seen[-1], list(seen)
+
+
+def adds(families: Any) -> bool:
+    """Whether families add; one that cannot be had is judged when it is asked for."""
+    try:
+        return all(family.additive for family in families())
+    except (DataError, ParameterError, AttributeError, TypeError):
+        return True
