@@ -170,7 +170,7 @@ def test_a_watched_executor_returns_the_bits_of_the_other_and_tells_each_pass():
     plain = latentem.GaussianMixture(2, executor="serial", **options).fit(values)
     assert watched.means_.tobytes() == plain.means_.tobytes()
     assert max(meter.log_likelihoods) == watched.result_.log_likelihood
-    assert "two: pass" in str(meter) and "log-likelihood -1130.2" in str(meter)
+    assert "two: pass" in str(meter) and f"log-likelihood {watched.result_.log_likelihood:.1f}" in str(meter)
 
 
 def long_fit(tmp_path):
@@ -256,8 +256,8 @@ def test_compare_prints_a_row_for_each_method_and_draws_them(cli, faithful, tmp_
 
 
 def test_compare_takes_sequences_by_groups_and_refuses_unknown_methods(cli, faithful, tmp_path):
-    rows = read_table(faithful).values
-    table = pd.DataFrame({"waiting": rows[:, 1].round(), "day": np.arange(len(rows)) // 50})
+    waiting = read_table(faithful, columns=["waiting"]).values[:, 0]
+    table = pd.DataFrame({"waiting": waiting, "day": np.arange(len(waiting)) // 50})
     table.to_csv(tmp_path / "days.csv", index=False)
     asked = ["-k", "2", "--starts", "1", "--groups", "day", "--methods"]
     done = cli("compare", "poisson-hmm", tmp_path / "days.csv", *asked, "em,auto")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from inference.stationary import death_notices, mixture, two_humps
+from jax.scipy.stats import norm
 from reference.cases import case, start
 
 import latentem as em
@@ -92,10 +94,6 @@ def test_the_plot_has_a_line_for_each_run(notices, against):
 
 
 def test_a_declared_model_is_compared_too():
-    pytest.importorskip("jax")
-    import jax.numpy as jnp
-    from jax.scipy.stats import norm
-
     @em.latent_variable_model(
         latent=em.Categorical(2),
         parameters={"weights": em.Simplex(2), "means": em.Real(2), "scales": em.Positive(2)},
