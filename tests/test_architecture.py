@@ -17,7 +17,7 @@ FLOORS = [
     {"_typing", "errors"},
     {"domains", "layout", "secants"},
     {"parameters", "statistics", "data", "densities", "patterns"},
-    {"model", "predictors"},
+    {"model", "predictors", "multipliers"},
     {"result"},
     {"stopping"},
     {"em"},

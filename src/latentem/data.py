@@ -447,7 +447,7 @@ def check_labels(labels: Any, n: int, rows: Array | None = None) -> Array:
 
 
 def _check_covariates(covariates: Any, n: int, rows: Array | None) -> FloatArray:
-    given = _aligned("covariates", covariates, n).astype(float)
+    given = np.ascontiguousarray(_aligned("covariates", covariates, n), float)
     if given.ndim != 2:
         raise DataError(f"covariates must be a table with rows and columns, got shape {given.shape}")
     wrong = np.argwhere(~(np.abs(given) <= LARGEST_MAGNITUDE))

@@ -20,7 +20,7 @@ class Form(Enum):
 
 @dataclass(frozen=True, eq=False)
 class LinearGaussianDensity:
-    """log p(xₙ | z) = log N(xₙ; dₙ + Λ z, R), of n rows.
+    """log p(xₙ | z) = log N(xₙ; dₙ + Λ z, R), of n rows; where Λ and R vary they are Λₙ and S R S, S² the scales.
 
     Attributes
     ----------
@@ -28,12 +28,14 @@ class LinearGaussianDensity:
         x; NaN where missing, which is integrated out.
     offset : (p,) or (n, p)
         d; a row of its own for each row where there are inputs.
-    loadings : (p, q)
-        Λ.
+    loadings : (p, q) or (n, p, q)
+        Λ; one of its own for each row where they vary.
     noise : (p,) or (p, p)
         The variances of R where it is diagonal, else R; zeros are allowed.
     missing : bool
         Whether `values` may hold NaN.
+    scale : (n, 1), (n, p) or None
+        What multiplies the variances of each row; a column of its own for each where the noise is diagonal.
     """
 
     values: FloatArray
@@ -41,6 +43,7 @@ class LinearGaussianDensity:
     loadings: FloatArray
     noise: FloatArray
     missing: bool = False
+    scale: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -48,7 +51,12 @@ class LinearGaussianDensity:
     @property
     def size(self) -> int:
         """q, the coordinates of z."""
-        return int(self.loadings.shape[1])
+        return int(self.loadings.shape[-1])
+
+    @property
+    def varies(self) -> bool:
+        """Whether loadings or variances differ between rows."""
+        return self.loadings.ndim == 3 or self.scale is not None
 
     @cached_property
     def deviations(self) -> FloatArray:
@@ -65,6 +73,20 @@ class LinearGaussianDensity:
     def noise_matrix(self) -> FloatArray:
         """(p, p): R."""
         return np.diag(self.noise) if self.noise.ndim == 1 else self.noise
+
+    def signal(self, states: FloatArray) -> FloatArray:
+        """(…, n, p): Λₙ zₙ for states (…, n, q)."""
+        if self.loadings.ndim == 2:
+            return np.asarray(states @ self.loadings.T)
+        return np.asarray((self.loadings @ states[..., None])[..., 0])
+
+    @property
+    def noise_matrices(self) -> FloatArray:
+        """(n, p, p), or (1, p, p) for all: R of each row."""
+        if self.scale is None:
+            return self.noise_matrix[None]
+        root = np.sqrt(np.broadcast_to(self.scale, self.values.shape))
+        return np.asarray(root[:, :, None] * self.noise_matrix * root[:, None, :])
 
     def without(self, rows: Array) -> LinearGaussianDensity:
         """The same with nothing observed in these rows: they tell nothing about z."""

@@ -10,6 +10,7 @@ import pytest
 from reference.cases import case
 
 import latentem as em
+from latentem.datasets import load_okun
 from latentem.em import iterate
 from latentem.execution import Serial
 from latentem.models.structural import local_level, local_linear_trend, seasonal
@@ -190,6 +191,77 @@ def test_a_dynamic_factor_as_in_statsmodels() -> None:
     }).fit(y)  # fmt: skip
     assert ours.log_likelihood_ == pytest.approx(theirs.llf, abs=1e-8)
     np.testing.assert_allclose(ours.smooth(y).mean, theirs.smoothed_state.T, atol=1e-9)
+
+
+def statsmodels_regression(y: np.ndarray, X: np.ndarray, **options: Any) -> Any:
+    """A level and coefficients, all random walks: an `MLEModel` whose design is (1, k, n)."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from statsmodels.tsa.statespace.initialization import Initialization
+        from statsmodels.tsa.statespace.mlemodel import MLEModel
+
+    design = np.column_stack([np.ones(len(y)), X]).T[None]
+    q = design.shape[1]
+
+    class Regression(MLEModel):  # type: ignore[misc]
+        param_names = property(lambda self: ["noise", *(f"walk {i}" for i in range(q))])
+        start_params = property(lambda self: np.full(1 + q, 0.05))
+
+        def transform_params(self, unconstrained: np.ndarray) -> np.ndarray:
+            return unconstrained**2
+
+        def untransform_params(self, constrained: np.ndarray) -> np.ndarray:
+            return constrained**0.5
+
+        def update(self, params: np.ndarray, **named: Any) -> None:
+            params = super().update(params, **named)
+            self["obs_cov"] = options.get("scale", np.ones(1)) * params[:1, None, None]
+            self["state_cov"] = np.diag(params[1:])
+
+    model = Regression(y, k_states=q, k_posdef=q)
+    model["design"], model["transition"], model["selection"] = design, np.eye(q), np.eye(q)
+    model.ssm.initialize(Initialization(q, "diffuse"))
+    return model
+
+
+def test_a_regression_whose_coefficients_move_as_in_statsmodels() -> None:
+    """Log-likelihood, filtered, smoothed and predicted at the same variances; and no maximum that theirs beats."""
+    table = load_okun().values
+    X, y = 100 * np.diff(np.log(table[:, 2])), np.diff(table[:, 3])
+    y[[30, 31, 90]] = np.nan
+    ours = em.LinearGaussianStateSpace.dynamic_regression(1, tol=1e-9).fit(y, inputs=X)
+    assert ours.converged_
+    model, constant = statsmodels_regression(y, X), 0.5 * 2 * np.log(2 * np.pi)
+    theirs = model.smooth([ours.noise_[0, 0], *np.diag(ours.state_noise_)])
+    assert ours.log_likelihood_ == pytest.approx(theirs.llf + constant, abs=1e-9)
+    smoothed, filtered = ours.smooth(y, inputs=X), ours.filter(y, inputs=X)
+    np.testing.assert_allclose(smoothed.mean, theirs.smoothed_state.T, atol=1e-9)
+    np.testing.assert_allclose(smoothed.covariance, theirs.smoothed_state_cov.transpose(2, 0, 1), atol=1e-9)
+    np.testing.assert_allclose(filtered.mean[2:], theirs.filtered_state.T[2:], atol=1e-9)
+    ahead = np.array([0.5, -1.0, 2.0])
+    longer = statsmodels_regression(np.append(y, np.full(3, np.nan)), np.append(X, ahead))
+    predicted, forecast = longer.filter(theirs.params), ours.forecast(3, inputs=ahead)
+    np.testing.assert_allclose(forecast.mean[:, 0], predicted.forecasts[0, -3:], atol=1e-9)
+    np.testing.assert_allclose(forecast.covariance[:, 0, 0], predicted.forecasts_error_cov[0, 0, -3:], atol=1e-9)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = model.fit(disp=0, maxiter=500)
+    assert ours.log_likelihood_ == pytest.approx(found.llf + constant, abs=1e-5)
+    np.testing.assert_allclose([ours.noise_[0, 0], *np.diag(ours.state_noise_)], found.params, rtol=0.02)
+
+
+def test_known_variances_of_observations_as_in_statsmodels() -> None:
+    """With `obs_cov` of shape (1, 1, n)."""
+    rng = np.random.default_rng(4)
+    X, s = rng.normal(size=(80, 2)), rng.uniform(0.2, 3.0, size=80)
+    y = X @ [1.0, -1.0] + np.cumsum(0.3 * rng.normal(size=80)) + np.sqrt(s) * rng.normal(size=80)
+    start = {"noise": [0.9], "state_noise": [0.1, 0.02, 0.05]}
+    ours = em.LinearGaussianStateSpace.dynamic_regression(2, noise_by=2, max_iter=0, start=start)
+    ours.fit(y, inputs=np.column_stack([X, s]))
+    theirs = statsmodels_regression(y, X, scale=s).smooth([0.9, 0.1, 0.02, 0.05])
+    assert ours.log_likelihood_ == pytest.approx(theirs.llf + 1.5 * np.log(2 * np.pi), abs=1e-9)
+    smoothed = ours.smooth(y, inputs=np.column_stack([X, s]))
+    np.testing.assert_allclose(smoothed.mean, theirs.smoothed_state.T, atol=1e-9)
 
 
 def test_sums_of_components_have_their_states_side_by_side() -> None:

@@ -66,6 +66,18 @@ def load_nile() -> Table:
     return _load("nile.csv")
 
 
+def load_okun() -> Table:
+    """Unemployment and gross domestic product of the United States, by quarters, 1959-2009 (Okun 1962).
+
+    Returns
+    -------
+    Table
+        Columns `year`, `quarter`, `gdp` (10⁹ dollars of 2005, a year) and `unemployment` (percent); `values` is
+        (203, 4).
+    """
+    return _load("okun.csv")
+
+
 def load_casino() -> Table:
     """300 rolls of an occasionally dishonest casino, simulated by Durbin, Eddy, Krogh and Mitchison (1998, page 56).
 

@@ -16,6 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from .._typing import Array, FloatArray
+from ..data import Batch
 from ..errors import DataError, ParameterError
 from ..families.linear_gaussian import LinearGaussian
 from ..fitting import as_generator, fit as fit_model
@@ -39,7 +40,11 @@ class LinearGaussianStateSpace(BaseEstimator):
     Every matrix is given by its entries: a number holds one, None leaves it free, a name makes it equal to others of
     that
     name.  Ready forms: `local_level`, `local_linear_trend`, `structural` (sums of components of `models.structural`),
-    `autoregression`, `dynamic_factor`.
+    `autoregression`, `dynamic_factor`, `dynamic_regression`.
+
+    Matrices vary by columns of the inputs u that multiply them: Λₜ = Λ ∘ Xₜ with the entries of Xₜ among uₜ
+    (`loadings_by`), and variances of eₜ (`noise_by`) and of wₜ (`state_noise_by`).  They are known where Λ is held at
+    1; since they come with the data, filter, smoother, draws and forecasts ask for them as they ask for inputs.
 
     Parameters
     ----------
@@ -61,6 +66,13 @@ class LinearGaussianStateSpace(BaseEstimator):
         R.
     inputs : (p, m) entries, optional
         D; 0 unless given.
+    loadings_by : (p, q) whole numbers and None, optional
+        The column of the inputs, from 0, that each loading is multiplied by; None: by nothing.
+    noise_by : whole number, or p of them and None, optional
+        The column of the inputs, above 0, that R is multiplied by; or each variance of a diagonal R by its own.
+    state_noise_by : whole number, optional
+        The column of the inputs that Q is multiplied by on the way to its row: the time since the row before, of a
+        random walk.  Above 0, or at least 0 where A, b and B are numbers; that of a first row is not used.
     initial : {"free", "mean", "known", "stationary", "diffuse"}, or q of the last three
         What z₁ is, see `NormalChain`.
     initial_mean, initial_covariance : (q,), (q, q), optional
@@ -93,6 +105,9 @@ class LinearGaussianStateSpace(BaseEstimator):
         offset: Any = None,
         noise: Any = "diagonal",
         inputs: Any = None,
+        loadings_by: Any = None,
+        noise_by: Any = None,
+        state_noise_by: Any = None,
         initial: Any = "free",
         initial_mean: Any = None,
         initial_covariance: Any = None,
@@ -111,6 +126,9 @@ class LinearGaussianStateSpace(BaseEstimator):
         self.offset = offset
         self.noise = noise
         self.inputs = inputs
+        self.loadings_by = loadings_by
+        self.noise_by = noise_by
+        self.state_noise_by = state_noise_by
         self.initial = initial
         self.initial_mean = initial_mean
         self.initial_covariance = initial_covariance
@@ -139,6 +157,7 @@ class LinearGaussianStateSpace(BaseEstimator):
             "loadings": (total.loadings,),
             "offset": (0.0,),
             "initial": total.initial,
+            "loadings_by": (total.columns,) if total.n_columns else None,
         }
         return cls(len(total.noise), **{**form, **options})
 
@@ -172,6 +191,18 @@ class LinearGaussianStateSpace(BaseEstimator):
         noise = [1.0] * n_factors
         form = {"loadings": loadings, "state_noise": noise, "initial": "stationary"}
         return cls(n_factors, **{**form, **options})
+
+    @classmethod
+    def dynamic_regression(
+        cls, n_regressors: int = 1, *, level: bool = True, fixed: bool = False, **options: Any
+    ) -> Self:
+        """yₜ = μₜ + β₁ₜ u₁ₜ + … + βₖₜ uₖₜ + eₜ, the level μ and the coefficients β random walks, diffuse at the start.
+
+        The u are the first k inputs.  States are the level, then the coefficients; without `level` these alone.  With
+        `fixed` the coefficients are constant, and integrated out rather than estimated.
+        """
+        regression = structural.regression(n_regressors, fixed=fixed)
+        return cls.structural(*([structural.local_level()] if level else []), regression, **options)
 
     # -- fitting -------------------------------------------------------------------------------
 
@@ -220,10 +251,7 @@ class LinearGaussianStateSpace(BaseEstimator):
         _check_count("n_states", self.n_states)
         q, p = self.n_states, series.source.n_columns
         m = 0 if series.source.covariates is None else series.source.covariates.shape[1]
-        if m == 0 and (self.inputs is not None or self.state_inputs is not None):
-            raise DataError("the model has inputs, but none came with the data")
-        if m and self.inputs is None and self.state_inputs is None:
-            raise DataError("inputs came with the data, but the model has none: give inputs or state_inputs")
+        self._check_inputs(m)
         self._check_columns(p)
         chain = NormalChain(
             q,
@@ -234,13 +262,33 @@ class LinearGaussianStateSpace(BaseEstimator):
             initial=self.initial,
             initial_mean=self.initial_mean,
             initial_covariance=self.initial_covariance,
+            noise_by=self.state_noise_by,
         )
         weights = (np.zeros((p, m)) if self.inputs is None else self.inputs) if m else 0
         floor = tuple((SMALLEST_SHARE * _variances(series)).tolist())
         family = LinearGaussian(
-            noise=self.noise, offset=self.offset, loadings=self.loadings, inputs=weights, floor=floor
+            noise=self.noise,
+            offset=self.offset,
+            loadings=self.loadings,
+            inputs=weights,
+            floor=floor,
+            loadings_by=self.loadings_by,
+            noise_by=self.noise_by,
         )
+        _check_used(chain, family, m, self.inputs is not None or self.state_inputs is not None)
         return LatentVariableModel(chain, family)
+
+    def _check_inputs(self, m: int) -> None:
+        """Whether the model takes inputs, and they came."""
+        wanted = (self.inputs, self.state_inputs, self.loadings_by, self.noise_by, self.state_noise_by)
+        takes = any(option is not None for option in wanted)
+        if m == 0 and takes:
+            raise DataError("the model has inputs, but none came with the data")
+        if m and not takes:
+            raise DataError(
+                "inputs came with the data, but the model has none: give inputs or state_inputs, or say what they "
+                "multiply"
+            )
 
     def _check_columns(self, p: int) -> None:
         """Loadings that are given say how many series there are."""
@@ -256,8 +304,11 @@ class LinearGaussianStateSpace(BaseEstimator):
         emission = model.family.conform(emission)
         latent = model.latent.start()
         spread = _variances(series)
+        multipliers = _emission_of(model).noise_by
+        if multipliers is not None:
+            spread = spread / multipliers.of_rows(batch).mean(axis=0)
         if self.loadings is not None:
-            latent = self._rough_latent(latent, emission, series)
+            latent = self._rough_latent(latent, emission, series, model)
             emission = replace(emission, noise=0.5 * np.diag(spread) if emission.noise.ndim == 2 else 0.5 * spread)
         elif self.transition is None:
             latent = replace(latent, transition=0.5 * np.eye(self.n_states))
@@ -272,15 +323,18 @@ class LinearGaussianStateSpace(BaseEstimator):
         _check_variances(latent, emission, {**option, **changes}, mine)
         return model.conform(ModelParameters(replace(latent, **changes), replace(emission, **mine))).check()
 
-    def _rough_latent(self, latent: Any, emission: Any, series: Series) -> Any:
+    def _rough_latent(self, latent: Any, emission: Any, series: Series, model: LatentVariableModel) -> Any:
         """Noise of the states, and of z₁ what is not given, in the units of the data."""
-        shown = _shown(emission.loadings, _variances(series))
-        noise = 0.1 * shown
+        (batch, *_) = series.source
+        loadings = model.family.log_density(batch, emission).loadings
+        typical = loadings if loadings.ndim == 2 else np.sqrt(np.mean(loadings**2, axis=0))
+        shown = _shown(typical, _variances(series))
+        noise = 0.1 * shown / asked.chain_of(model).typical_scale(batch)
         latent = replace(latent, noise=np.diag(noise) if latent.noise.ndim == 2 else noise)
         if self.initial not in ("free", "mean"):
             return latent
         if self.initial_mean is None:
-            latent = replace(latent, initial_mean=_rough_mean(emission, series))
+            latent = replace(latent, initial_mean=_rough_mean(emission, series, model))
         return replace(latent, initial_covariance=np.diag(shown)) if self.initial_covariance is None else latent
 
     def _store(self, result: EMResult, series: Series) -> None:
@@ -375,13 +429,20 @@ class LinearGaussianStateSpace(BaseEstimator):
         ]
         return found[0] if len(found) == 1 else found
 
-    def sample(self, n_steps: int, random_state: Any = None) -> tuple[FloatArray, FloatArray]:
-        """One series of the model: observations (n, p) and states (n, q); along diffuse directions it begins at 0."""
+    def sample(
+        self, n_steps: int, random_state: Any = None, *, inputs: Any = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """One series of the model: observations (n, p) and states (n, q); along diffuse directions it begins at 0.
+
+        A model with inputs asks for those of the series, (n, m), or (n,) where m is 1.
+        """
         check_is_fitted(self)
         _check_count("n_steps", n_steps)
         model, params, rng = self.result_.model, self.result_.parameters, as_generator(random_state)
-        z = model.latent.sample(params.latent, np.array([n_steps]), rng)
-        return model.family.sample(params.emission, z, rng), z
+        u = asked.known_inputs(inputs, n_steps, params.latent.inputs.shape[1])
+        batch = asked.blank_series(u, len(params.emission.offset))
+        z = model.latent.sample_given(params.latent, batch, rng)
+        return model.family.sample_given(params.emission, z, batch, rng), z
 
     # -- fit measures --------------------------------------------------------------------------
 
@@ -424,6 +485,10 @@ class LinearGaussianStateSpace(BaseEstimator):
         series = read_series(X, lengths, groups, sample_weight, inputs)
         if series.source.n_columns != self.n_features_in_:
             raise DataError(f"the fit had {self.n_features_in_} columns, got {series.source.n_columns}")
+        m = self.result_.parameters.latent.inputs.shape[1]
+        given = 0 if series.source.covariates is None else series.source.covariates.shape[1]
+        if given != m:
+            raise DataError(f"the model has {m} inputs, but {given} came with the data")
         return self.result_.model, self.result_.parameters, series
 
 
@@ -483,9 +548,30 @@ def _shown(loadings: FloatArray, spread: FloatArray) -> FloatArray:
     return np.where(np.isfinite(shown), shown, 1e-2 * spread.mean())
 
 
-def _rough_mean(emission: Any, series: Series) -> FloatArray:
-    """The states (q,) that give the first observed row of each series at best, by least squares; their mean."""
+def _emission_of(model: LatentVariableModel) -> LinearGaussian:
+    assert isinstance(model.family, LinearGaussian)
+    return model.family
+
+
+def _check_used(chain: NormalChain, family: LinearGaussian, m: int, has_weights: bool) -> None:
+    """Each of the m inputs has a weight, or multiplies something."""
+    multipliers = (family.loadings_by, family.noise_by, chain.noise_by)
+    columns = [np.ravel(part.columns) for part in multipliers if part is not None]
+    idle = sorted(set(range(m)) - set(np.concatenate([*columns, np.empty(0)]).astype(int).tolist()))
+    if idle and not has_weights:
+        raise DataError(
+            f"column {idle[0]} of the inputs is used by nothing: leave it out, or give it a weight or a loading"
+        )
+
+
+def _rough_mean(emission: Any, series: Series, model: LatentVariableModel) -> FloatArray:
+    """The states (q,) that give the first observed row of each series at best, by least squares; their mean.
+
+    Where loadings vary, those that give all rows at best.
+    """
     found = []
+    if _emission_of(model).loadings_by is not None:
+        return _best_states(emission, series, model)
     for rows in asked.group_slices(series.lengths):
         values = series.source.values[rows]
         seen = ~np.isnan(values)
@@ -497,6 +583,14 @@ def _rough_mean(emission: Any, series: Series) -> FloatArray:
     return np.mean(found, axis=0) if found else np.zeros(emission.loadings.shape[1])
 
 
+def _best_states(emission: Any, series: Series, model: LatentVariableModel) -> FloatArray:
+    """States (q,) that, were they constant, would give all rows at best."""
+    batch = Batch(series.source.values, covariates=series.source.covariates, missing=True)
+    density = model.family.log_density(batch, emission)
+    seen = density.observed
+    return np.asarray(np.linalg.lstsq(density.loadings[seen], density.deviations[seen], rcond=None)[0])
+
+
 def _variances(series: Series) -> FloatArray:
     """Those of the columns; 1 where a column does not tell one."""
     observed = [column[~np.isnan(column)] for column in series.source.values.T]
@@ -506,8 +600,7 @@ def _variances(series: Series) -> FloatArray:
 
 def _findings(model: LatentVariableModel, series: Series) -> list[Finding]:
     """What a user should know of the model and the data, whatever the fit finds."""
-    found, chain, family = [], asked.chain_of(model), model.family
-    assert isinstance(family, LinearGaussian)
+    found, chain, family = [], asked.chain_of(model), _emission_of(model)
     free = getattr(family.loadings, "is_free", family.loadings is None)
     if free and chain.is_free:
         found.append(

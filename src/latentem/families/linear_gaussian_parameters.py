@@ -138,13 +138,15 @@ class LinearGaussianParameters(Parameters):
 
 @dataclass(frozen=True)
 class LinearGaussianStatistics(Statistics):
-    """Expected moments of y = x - d₀ (d₀ the reference) and w = (1, u, z).
+    """Expected moments of y = x - d₀ (d₀ the reference) and w = (1, u, z), or (1, u, v) where loadings are multiplied.
+
+    Where variances are multiplied, by s, all but the count are divided by it.
 
     Attributes
     ----------
     count : ()
         Σ w.
-    gram : (a, a)
+    gram : (a, a), or (p, a, a) where each column has an s of its own
         Σ E[w wᵀ].
     cross : (p, a)
         Σ E[y wᵀ].
@@ -162,13 +164,13 @@ class LinearGaussianStatistics(Statistics):
     def shift(self, reference: Reference) -> LinearGaussianStatistics:
         """The same moments about another offset."""
         by = self.reference.point - reference.point
-        ones = self.gram[0]
+        ones = self.gram[..., 0, :]
         if self.square.ndim == 1:
-            square = self.square + 2 * by * self.cross[:, 0] + by**2 * self.count
+            square = self.square + 2 * by * self.cross[:, 0] + by**2 * ones[..., 0]
         else:
             mixed = np.outer(self.cross[:, 0], by)
-            square = self.square + mixed + mixed.T + self.count * np.outer(by, by)
-        return LinearGaussianStatistics(self.count, self.gram, self.cross + np.outer(by, ones), square, reference)
+            square = self.square + mixed + mixed.T + ones[0] * np.outer(by, by)
+        return LinearGaussianStatistics(self.count, self.gram, self.cross + by[:, None] * ones, square, reference)
 
     def moments_about(self, offset: FloatArray) -> Moments:
         """As moments of a regression of x - offset."""

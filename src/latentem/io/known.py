@@ -13,7 +13,18 @@ from pkgutil import iter_modules
 from typing import Any
 
 PACKAGE = __name__.rsplit(".", 2)[0]
-MODULES = ("data", "layout", "parameters", "patterns", "result", "secants", "statistics", "em", "fitting")
+MODULES = (
+    "data",
+    "layout",
+    "multipliers",
+    "parameters",
+    "patterns",
+    "result",
+    "secants",
+    "statistics",
+    "em",
+    "fitting",
+)
 PACKAGES = (
     "model",
     "domains",

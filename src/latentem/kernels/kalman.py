@@ -49,6 +49,11 @@ class Dynamics:
     def n_states(self) -> int:
         return int(self.transition.shape[-1])
 
+    def leading_to(self, t: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """A, B and what is added, of the transition that leads to t."""
+        a = 0 if self.arrival is None else int(self.arrival[t])
+        return self.transition[a], self.noise_root[a], self.shift[t if len(self.shift) > 1 else 0]
+
 
 @dataclass(frozen=True)
 class Numbers:

@@ -7,8 +7,10 @@ diagonal).  The emission of a linear Gaussian model is such a regression, and so
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+from scipy.linalg import block_diag
 
 from .._typing import Array, FloatArray
 from .gaussian import LOG_2PI, floor_eigenvalues, keep_definite
@@ -28,8 +30,8 @@ class Moments:
     ----------
     count : float
         Σ w.
-    gram : (a, a)
-        Σ E[w wᵀ].
+    gram : (a, a), or (p, a, a)
+        Σ E[w wᵀ]; one for each column of y where they differ (and the noise is diagonal).
     cross : (p, a)
         Σ E[y wᵀ].
     square : (p,) or (p, p)
@@ -43,12 +45,22 @@ class Moments:
 
     def scatter(self, coefficients: FloatArray) -> FloatArray:
         """Σ E[(y - C w)²], or the matrix Σ E[(y - C w)(y - C w)ᵀ]."""
-        change = coefficients @ self.gram - self.cross
+        change = self.fitted(coefficients) - self.cross
         if self.square.ndim == 1:
             terms = np.einsum("pa,pa->p", change, coefficients) - np.einsum("pa,pa->p", self.cross, coefficients)
             return np.maximum(self.square + terms, 0.0)
         matrix = self.square + change @ coefficients.T - coefficients @ self.cross.T
         return 0.5 * (matrix + matrix.T)
+
+    def fitted(self, coefficients: FloatArray) -> FloatArray:
+        """(p, a): Σ E[C w wᵀ]."""
+        if self.gram.ndim == 2:
+            return coefficients @ self.gram
+        return np.asarray(np.einsum("pa,pab->pb", coefficients, self.gram))
+
+    def gram_of(self, row: int) -> FloatArray:
+        """(a, a): Σ E[w wᵀ] of a column of y."""
+        return self.gram if self.gram.ndim == 2 else np.asarray(self.gram[row])
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +84,31 @@ class Freedom:
     floor: FloatArray
     is_plain: bool
 
+    @cached_property
+    def is_same_in_all_rows(self) -> bool:
+        """Whether the same coefficients are held in all rows and no others are equal: then R does not enter."""
+        free = self.coefficients >= 0
+        return self.is_plain or (
+            bool(np.all(free == free[:1])) and len(np.unique(self.coefficients[free])) == free.sum()
+        )
+
     @property
     def binds_rows(self) -> bool:
         """Whether coefficients of different rows are equal."""
         rows = [np.unique(row[row >= 0]) for row in self.coefficients]
         return len(np.unique(np.concatenate(rows))) < sum(map(len, rows))
+
+
+def gram_with_one(weights: FloatArray, columns: FloatArray, is_even: bool = False) -> FloatArray:
+    """(1 + c, 1 + c): Σ w g gᵀ with g = (1, columns); `is_even` says that all weights are 1."""
+    below = cross_with_one(weights, columns, columns, is_even)
+    return np.concatenate([np.append(weights.sum(), below[:, 0])[None], below])
+
+
+def cross_with_one(weights: FloatArray, rows: FloatArray, columns: FloatArray, is_even: bool = False) -> FloatArray:
+    """(r, 1 + c): Σ w y gᵀ with g = (1, columns), which is never made: long and thin, it would cost more than this."""
+    weighted = rows if is_even else rows * weights[:, None]
+    return np.concatenate([(weights @ rows)[:, None], weighted.T @ columns], axis=1)
 
 
 def is_plain(groups: Array) -> bool:
@@ -94,8 +126,7 @@ def maximize(
     """
     if moments.count <= SMALLEST_VARIANCE:
         return coefficients, noise
-    bound = noise.ndim == 2 and not _same_in_all_rows(freedom.coefficients)
-    together = not freedom.is_plain and (bound or freedom.binds_rows)
+    together = not freedom.is_same_in_all_rows and (noise.ndim == 2 or freedom.binds_rows)
     if not together:
         coefficients = _row_by_row(moments, coefficients, freedom)
         return coefficients, noise_of(moments.scatter(coefficients), moments.count, noise, freedom)
@@ -146,11 +177,11 @@ def precision(noise: FloatArray) -> tuple[FloatArray, float, int]:
 
 
 def _row_by_row(moments: Moments, coefficients: FloatArray, freedom: Freedom) -> FloatArray:
-    slope = moments.cross - coefficients @ moments.gram
-    if freedom.is_plain:
+    slope, is_one = moments.cross - moments.fitted(coefficients), moments.gram.ndim == 2
+    if freedom.is_plain and is_one:
         return coefficients + _solved(moments.gram, slope)
     updated = coefficients.copy()
-    if _same_in_all_rows(freedom.coefficients):
+    if is_one and freedom.is_same_in_all_rows:
         free = freedom.coefficients[0] >= 0
         if free.any():
             updated[:, free] += _solved(moments.gram[np.ix_(free, free)], slope[:, free])
@@ -159,15 +190,9 @@ def _row_by_row(moments: Moments, coefficients: FloatArray, freedom: Freedom) ->
         free = groups >= 0
         if free.any():
             which = _indicators(groups[free])
-            gram = which.T @ moments.gram[np.ix_(free, free)] @ which
+            gram = which.T @ moments.gram_of(row)[np.ix_(free, free)] @ which
             updated[row, free] += which @ _solved(gram, slope[row, free] @ which)
     return updated
-
-
-def _same_in_all_rows(groups: Array) -> bool:
-    """Whether the same coefficients are held in all rows and no others are equal: then R does not enter."""
-    free = groups >= 0
-    return bool(np.all(free == free[:1])) and len(np.unique(groups[free])) == free.sum()
 
 
 def _jointly(moments: Moments, coefficients: FloatArray, noise: FloatArray, groups: Array) -> FloatArray:
@@ -178,9 +203,13 @@ def _jointly(moments: Moments, coefficients: FloatArray, noise: FloatArray, grou
     if not free.any():
         return coefficients
     weight = np.diag(inverse_variances(noise)) if noise.ndim == 1 else precision(noise)[0]
-    slope = weight @ (moments.cross - coefficients @ moments.gram)
+    slope = weight @ (moments.cross - moments.fitted(coefficients))
     which = _indicators(groups.ravel()[free])
-    gram = which.T @ np.kron(weight, moments.gram)[np.ix_(free, free)] @ which
+    if moments.gram.ndim == 2:
+        whole = np.kron(weight, moments.gram)
+    else:
+        whole = block_diag(*(np.diagonal(weight)[:, None, None] * moments.gram))
+    gram = which.T @ whole[np.ix_(free, free)] @ which
     updated = coefficients.ravel().copy()
     updated[free] += which @ _solved(gram, slope.ravel()[free] @ which)
     return updated.reshape(coefficients.shape)

@@ -4,7 +4,8 @@ Rows with the same entries observed are treated alike.  Where R is regular, its 
 than z
 has coordinates, an orthogonal transformation then leaves as many numbers as coordinates, and a rest that z does not
 touch
-(Jungbacker and Koopman 2015).  Where R is singular, its eigenvectors make numbers of which some have no noise.
+(Jungbacker and Koopman 2015).  Where R is singular, its eigenvectors make numbers of which some have no noise.  Where
+loadings or scales vary, each stretch of equal rows has numbers of its own, as many as entries.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._typing import FloatArray
+from .._typing import Array, FloatArray
 from .kalman import Numbers
 from .linear_gaussian import LOG_2PI, Presence
 
@@ -79,23 +80,63 @@ def _rest(plan: _Plan, y: FloatArray) -> FloatArray | float:
     return np.asarray(-0.5 * np.einsum("np,np->n", across, across))
 
 
+def as_varying_numbers(
+    deviations: FloatArray, presence: Presence, loadings: FloatArray, noise: FloatArray, scale: FloatArray | None
+) -> tuple[Numbers, FloatArray]:
+    """The same for rows y = Λₜ z + S e that vary: `loadings` (n, p, q) or (p, q), `scale` (n, 1) or (n, p) of S².
+
+    A scale of its own for each column goes with a diagonal noise.
+    """
+    (n, p), q = deviations.shape, loadings.shape[-1]
+    spread = np.ones((n, p)) if scale is None else np.sqrt(np.broadcast_to(scale, (n, p)))
+    varying = [part for part in (loadings if loadings.ndim == 3 else None, scale) if part is not None]
+    stretch, first = _stretches(presence.pattern, *varying)
+    values, lost = np.zeros((n, p)), np.empty(n)
+    rows, sizes = np.zeros((len(first), p, q)), np.zeros((len(first), p))
+    for i, seen in enumerate(presence.seen):
+        count = int(seen.sum())
+        take, alone, constant = _whitened(noise[seen] if noise.ndim == 1 else noise[np.ix_(seen, seen)])
+        which, here = presence.pattern == i, np.flatnonzero(presence.pattern[first] == i)
+        values[which, :count] = deviations[which][:, seen] @ take.T
+        rows[here, :count] = take @ (loadings[first[here]] if loadings.ndim == 3 else loadings[None])[:, seen]
+        sizes[here, :count] = alone * spread[first[here]][:, seen]
+        lost[which] = constant
+    return Numbers(values, rows, sizes, presence.seen.sum(axis=1)[presence.pattern[first]], stretch), lost
+
+
+def _stretches(*parts: Array) -> tuple[Array, Array]:
+    """(n,) the number of the stretch of equal rows that a row stands in, and the first row of each."""
+    changes = np.arange(len(parts[0])) == 0
+    for part in parts:
+        changes[1:] |= np.any(part[1:] != part[:-1], axis=tuple(range(1, part.ndim)))
+    return np.cumsum(changes) - 1, np.flatnonzero(changes)
+
+
 def _plan(loadings: FloatArray, noise: FloatArray) -> _Plan:
     p, q = loadings.shape
-    if noise.ndim == 1:
-        if p <= q or not np.all(noise > 0):
-            return _Plan(np.eye(p), loadings, np.sqrt(noise))
+    if noise.ndim == 1 and p > q and np.all(noise > 0):
         return _collapsed(loadings, np.diag(1 / np.sqrt(noise)), -0.5 * float(np.log(noise).sum()))
+    take, deviations, constant = _whitened(noise)
+    if noise.ndim == 1 or not np.all(deviations == 1):
+        return _Plan(take, take @ loadings, deviations)
+    return _collapsed(loadings, take, constant)
+
+
+def _whitened(noise: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+    """A matrix (p, p) that makes e ~ N(0, R) independent, their deviations (p,), and log|det| of the matrix."""
+    p = len(noise)
+    if noise.ndim == 1:
+        return np.eye(p), np.sqrt(noise), 0.0
     scale = np.sqrt(np.diagonal(noise))
     units = np.where(scale > 0, scale, 1.0)
     values, vectors = np.linalg.eigh(noise / np.outer(units, units)) if p else (np.empty(0), np.empty((0, 0)))
     if np.all(values > SINGULAR * p):
         whiten = vectors.T / (np.sqrt(values)[:, None] * units)
-        constant = -0.5 * float(np.log(values).sum() + 2 * np.log(units).sum())
-        return _collapsed(loadings, whiten, constant)
+        return whiten, np.ones(p), -0.5 * float(np.log(values).sum() + 2 * np.log(units).sum())
     # Orthogonal, so that the numbers have the density of the rows.
     values, vectors = np.linalg.eigh(noise)
     values = np.where(values > SINGULAR * p * values[-1], values, 0.0)
-    return _Plan(vectors.T, vectors.T @ loadings, np.sqrt(values))
+    return vectors.T, np.sqrt(values), 0.0
 
 
 def _collapsed(loadings: FloatArray, whiten: FloatArray, constant: float) -> _Plan:

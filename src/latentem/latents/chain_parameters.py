@@ -146,7 +146,8 @@ class NormalChainParameters(Parameters):
 class NormalChainStatistics(Statistics):
     """Expected moments of wₜ = zₜ - C₀ gₜ with gₜ = (1, uₜ, zₜ₋₁), and of z₁ - m₀; C₀ = (b, B, A) and m₀ the reference.
 
-    What EM learns of small disturbances of large states would cancel in moments of the states themselves.
+    What EM learns of small disturbances of large states would cancel in moments of the states themselves.  Where the
+    noise is multiplied, by s, the moments of transitions are divided by it, and those without noise left out.
 
     Attributes
     ----------

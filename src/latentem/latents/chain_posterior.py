@@ -10,6 +10,7 @@ import numpy as np
 
 from .._typing import Array, FloatArray
 from ..data import Batch
+from ..kernels.linear_regression import cross_with_one, gram_with_one
 from ..model import Posterior
 from .chain_parameters import NormalChainStatistics
 
@@ -42,28 +43,33 @@ class ChainPosterior(Posterior):
 
     def covariance_sum(self, weights: FloatArray) -> FloatArray:
         smoothed = self.smoothed
-        return _total(smoothed.covariance, np.bincount(smoothed.kept, weights, minlength=len(weights)))
+        return _total(smoothed.covariance, *_counted(smoothed.kept, weights))
 
 
-def statistics_of(posterior: ChainPosterior, batch: Batch) -> NormalChainStatistics:
-    """Moments of z₁ and of all transitions."""
+def statistics_of(
+    posterior: ChainPosterior, batch: Batch, scale: FloatArray | None = None
+) -> NormalChainStatistics:
+    """Moments of z₁ and of all transitions; `scale` (n,) multiplies the noise on arrival at each row."""
     smoothed, params = posterior.smoothed, posterior.params
     weights, n_inputs = batch.unit_weights(per_group=False), params.inputs.shape[1]
     first, ahead, behind = _steps(batch)
     w, mean = weights[ahead], smoothed.mean[behind]
-    known = [np.ones((len(mean), 1))] + ([] if not n_inputs else [batch.covariates[ahead]])  # type: ignore[index]
-    g = np.concatenate([*known, mean], axis=1)
+    g = mean if not n_inputs else np.concatenate([batch.covariates[ahead], mean], axis=1)  # type: ignore[index]
     k, disturbance, kept = 1 + n_inputs, smoothed.disturbance[ahead], smoothed.kept[behind]
-    left = [(part if batch.weights is None else part * w[:, None]).T for part in (g, disturbance)]
-    gram, cross, square = left[0] @ g, left[1] @ g, left[1] @ disturbance
-    counts = np.bincount(kept, w, minlength=len(batch))
-    gram[k:, k:] += _total(smoothed.covariance, counts)
-    cross[:, k:] += _total(smoothed.cross, counts)
-    square += _total(smoothed.noise_covariance, counts)
+    count, is_even = w.sum(), batch.weights is None and scale is None
+    if scale is not None:
+        s = scale[ahead]
+        count, w = w[s > 0].sum(), np.divide(w, s, out=np.zeros_like(w), where=s > 0)
+    gram, cross = gram_with_one(w, g, is_even), cross_with_one(w, disturbance, g, is_even)
+    square = disturbance.T @ (disturbance if is_even else disturbance * w[:, None])
+    used, counts = _counted(kept, None if is_even else w)
+    gram[k:, k:] += _total(smoothed.covariance, used, counts)
+    cross[:, k:] += _total(smoothed.cross, used, counts)
+    square += _total(smoothed.noise_covariance, used, counts)
     by_group, error = weights[first], smoothed.mean[first] - params.initial_mean
     second = (error.T * by_group) @ error + np.tensordot(by_group, smoothed.covariance[smoothed.kept[first]], 1)
     return NormalChainStatistics(
-        w.sum(), gram, cross, square, by_group.sum(), by_group @ error, second, params.reference
+        count, gram, cross, square, by_group.sum(), by_group @ error, second, params.reference
     )
 
 
@@ -76,7 +82,13 @@ def _steps(batch: Batch) -> tuple[Array, Any, Any]:
     return offsets[:-1], ahead, ahead - 1
 
 
-def _total(table: FloatArray, counts: Any) -> FloatArray:
+def _counted(kept: Array, weights: FloatArray | None) -> tuple[Array, FloatArray]:
+    """The rows of the tables that are named, and the sums of the weights with which they are; None stands for ones."""
+    counts = np.bincount(kept, weights)
+    used = np.flatnonzero(counts != 0)
+    return used, counts[used].astype(float)
+
+
+def _total(table: FloatArray, used: Array, counts: FloatArray) -> FloatArray:
     """Σ of the matrices, each as often as it is counted."""
-    used = np.flatnonzero(counts)
-    return np.asarray(np.tensordot(counts[used], table[used], 1))
+    return np.asarray(np.tensordot(counts, table[used], 1))

@@ -118,6 +118,11 @@ class Normal(Latent[NormalParameters, NormalStatistics]):
         """With z = m + C u, V = C Cᵀ and u ~ N(0, I): the posterior of u, brought back to z."""
         if log_density.size != self.size:
             raise ParameterError(f"the loadings have {log_density.size} columns, but z has {self.size} coordinates")
+        if log_density.varies:
+            raise ParameterError(
+                "Normal takes loadings and noise that are the same in all rows; join NormalChain with a family that "
+                "has loadings_by or noise_by"
+            )
         loadings, deviations = log_density.loadings, log_density.deviations
         presence = presence_of(log_density, batch)
         plain = not np.any(params.mean) and np.array_equal(params.covariance, np.eye(self.size))

@@ -16,8 +16,9 @@ from ..data import Batch
 from ..densities import Form, LinearGaussianDensity
 from ..errors import DataError, ParameterError
 from ..kernels import kalman
-from ..kernels.observations import as_numbers
+from ..kernels.observations import as_numbers, as_varying_numbers
 from ..model import Latent, Posterior
+from ..multipliers import VarianceMultipliers
 from ..patterns import HELD, Pattern, pattern_of_variances, side_by_side
 from .chain_objective import density_of_start, density_of_transitions, moved_start, moved_transitions, score
 from .chain_options import KnownSeries, initial_option, input_option, noise_option
@@ -55,6 +56,9 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         knowledge, exactly.  The coordinates that are stationary must not depend on others.
     initial_mean, initial_covariance : (q,), (q, q), optional
         m and V where a fit starts: 0 and I unless given.
+    noise_by : column of the covariates, optional
+        The covariate that multiplies Q on arrival at its row (the time since the row before, of a random walk).  It is
+        above 0, or at least 0 where A, b and B are held.  A stationary start is that of the chain without it.
 
     Raises
     ------
@@ -70,6 +74,7 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
     initial: Any = "free"
     initial_mean: Any = None
     initial_covariance: Any = None
+    noise_by: Any = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.n_coordinates, int | np.integer) or self.n_coordinates < 1:
@@ -90,11 +95,21 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
             if getattr(self, name) is not None:
                 object.__setattr__(self, name, Pattern.of(name, getattr(self, name), shape))
         self._check_still_rows()
+        if self.noise_by is not None:
+            self._set_multiplier()
         if self.initial[0] == "mean" and np.linalg.eigvalsh(self.start().initial_covariance)[0] <= 0:
             raise ParameterError(
                 "EM cannot move the mean of a start without variance: give a positive definite initial_covariance, "
                 'or a start that is "diffuse"'
             )
+
+    def _set_multiplier(self) -> None:
+        if isinstance(self.noise, KnownSeries):
+            raise ParameterError("noise is known for each row; noise_by has nothing to multiply then")
+        may_vanish = not np.any(self.start().groups.coefficients >= 0)
+        name = "the multiplier of the state noise"
+        given = VarianceMultipliers.of(name, self.noise_by, one=True, may_vanish=may_vanish)
+        object.__setattr__(self, "noise_by", given)
 
     @property
     def form(self) -> Form:
@@ -206,10 +221,25 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
             transition, arrival = self.transition.of_rows(rows), np.arange(len(batch))
         if isinstance(self.noise, KnownSeries):
             noise, arrival = np.stack([root_of(Q) for Q in self.noise.of_rows(rows)]), np.arange(len(batch))
+        if self.noise_by is not None:
+            scale = self._scale(batch)
+            if arrival is None:
+                scale, arrival = np.unique(scale, return_inverse=True)
+            noise = np.sqrt(scale)[:, None, None] * noise
         if arrival is not None:
-            transition = np.broadcast_to(transition, (len(batch), self.size, self.size))
+            count = max(len(transition), len(noise))
+            transition = np.broadcast_to(transition, (count, self.size, self.size))
             noise = np.broadcast_to(noise, transition.shape)
         return kalman.Dynamics(transition, noise, shift, start.mean, start.root, start.flat, arrival)
+
+    def _scale(self, batch: Batch) -> FloatArray:
+        """(n,): what multiplies Q on arrival at each row; nothing arrives at the first of a group."""
+        return np.asarray(self.noise_by.of_rows(batch, batch.group_offsets[:-1])[:, 0])
+
+    def typical_scale(self, batch: Batch) -> float:
+        """The mean of what multiplies Q over the rows of a batch; 1 where nothing does."""
+        mean = 1.0 if self.noise_by is None else float(self._scale(batch).mean())
+        return mean if mean > 0 else 1.0
 
     def filter(
         self, density: LinearGaussianDensity, batch: Batch, params: NormalChainParameters
@@ -237,7 +267,10 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
     def _numbers(self, density: LinearGaussianDensity, batch: Batch) -> tuple[kalman.Numbers, FloatArray]:
         if density.size != self.size:
             raise ParameterError(f"the loadings have {density.size} columns, but z has {self.size} coordinates")
-        return as_numbers(density.deviations, presence_of(density, batch), density.loadings, density.noise)
+        presence = presence_of(density, batch)
+        if density.varies:
+            return as_varying_numbers(density.deviations, presence, density.loadings, density.noise, density.scale)
+        return as_numbers(density.deviations, presence, density.loadings, density.noise)
 
     def _log_likelihood(self, found: FloatArray, status: Array, lost: FloatArray, batch: Batch) -> FloatArray:
         open_ends = np.flatnonzero(status == kalman.UNDETERMINED)
@@ -254,7 +287,7 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
         smoothed, params, n = posterior.smoothed, posterior.params, len(batch)
         assert params is not None
         dynamics = self.dynamics(params, batch)
-        A = dynamics.transition[0] if dynamics.arrival is None else dynamics.transition[1:]
+        A = dynamics.transition[0] if dynamics.arrival is None else dynamics.transition[dynamics.arrival[1:]]
         lagged = np.zeros((n, self.size, self.size))
         lagged[1:] = A @ smoothed.covariance[smoothed.kept[:-1]] + smoothed.cross[smoothed.kept[:-1]]
         lagged[batch.group_offsets[:-1]] = 0.0
@@ -262,7 +295,7 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
 
     def statistics(self, posterior: Posterior, batch: Batch) -> NormalChainStatistics:
         assert isinstance(posterior, ChainPosterior)
-        return statistics_of(posterior, batch)
+        return statistics_of(posterior, batch, None if self.noise_by is None else self._scale(batch))
 
     # -- Q -------------------------------------------------------------------------------------
 
@@ -296,12 +329,27 @@ class NormalChain(Latent[NormalChainParameters, NormalChainStatistics]):
     def sample(self, params: NormalChainParameters, lengths: Array, rng: np.random.Generator) -> FloatArray:
         """Vectors z for groups of these lengths, (n, q); along diffuse directions they begin at 0.
 
-        For a chain without inputs, and whose matrices do not change.
+        For a chain without inputs, and whose matrices do not change; see `sample_given`.
         """
-        if self.n_inputs or self.is_series:
+        if self.n_inputs or self.is_series or self.noise_by is not None:
             raise ParameterError("a chain with inputs or known series of matrices cannot be drawn without its rows")
         start, root = self.start_of(params), root_of(params.noise_matrix)
         return np.concatenate([self._sample_path(params, start, root, int(n), rng) for n in lengths])
+
+    def sample_given(self, params: NormalChainParameters, given: Batch, rng: np.random.Generator) -> FloatArray:
+        """The same for the groups of a batch, its inputs and its rows' matrices."""
+        if not (self.n_inputs or self.is_series or self.noise_by is not None):
+            return self.sample(params, given.group_lengths, rng)
+        dynamics, start = self.dynamics(params, given), self.start_of(params)
+        noise = rng.standard_normal((len(given), self.size))
+        first, path = set(given.group_offsets[:-1].tolist()), np.empty_like(noise)
+        for t in range(len(given)):
+            if t in first:
+                path[t] = start.mean + start.root @ noise[t]
+                continue
+            A, root, shift = dynamics.leading_to(t)
+            path[t] = shift + A @ path[t - 1] + root @ noise[t]
+        return path
 
     def _sample_path(
         self, params: NormalChainParameters, start: Start, root: FloatArray, length: int, rng: np.random.Generator

@@ -126,22 +126,38 @@ def forecast(
     chain, latent, emission = chain_of(model), params.latent, params.emission
     if chain.is_series:
         raise ParameterError("matrices that are known for each row say nothing of the rows to come")
-    u = _future_inputs(inputs, steps, latent.inputs.shape[1])
-    states = []
-    for row in u:
-        mean = latent.transition @ mean + latent.shift + latent.inputs @ row
-        covariance = latent.transition @ covariance @ latent.transition.T + latent.noise_matrix
+    u = known_inputs(inputs, steps, latent.inputs.shape[1])
+    # Behind a row that stands for the last that was seen.
+    batch = blank_series(np.concatenate([u[:1], u]), len(emission.offset))
+    dynamics, density = chain.dynamics(latent, batch), _density(model, params, batch)
+    states = [(mean, covariance)]
+    for t in range(1, steps + 1):
+        A, S, shift = dynamics.leading_to(t)
+        mean = A @ mean + shift
+        covariance = A @ covariance @ A.T + S @ S.T
         covariance = 0.5 * (covariance + covariance.T)
         states.append((mean, covariance))
     z, V = (np.array(part) for part in zip(*states, strict=True))
-    x = emission.offset + z @ emission.loadings.T + u @ emission.inputs.T
-    F = emission.loadings @ V @ emission.loadings.T + emission.noise_matrix
+    x, F = density.offset + density.signal(z), _spread(density, V)
+    z, V, x, F = z[1:], V[1:], x[1:], F[1:]
     half = ndtri(0.5 + 0.5 * level) * np.sqrt(np.einsum("tii->ti", F))
     return Forecast(x, F, x - half, x + half, z, V, float(level))
 
 
-def _future_inputs(inputs: Any, steps: int, n_inputs: int) -> FloatArray:
-    """Covariates (h, m) of the steps to come, all known; (h,) where there is one."""
+def blank_series(u: FloatArray, n_columns: int) -> Batch:
+    """Rows of one series of which the inputs (n, m) are known and nothing is observed."""
+    values, covariates = np.full((len(u), n_columns), np.nan), u if u.shape[1] else None
+    return Batch(values, offsets=np.array([0, len(u)]), missing=True, covariates=covariates)
+
+
+def _spread(density: LinearGaussianDensity, covariance: FloatArray) -> FloatArray:
+    """(n, p, p): the covariance of rows whose states have covariances (n, q, q)."""
+    loadings = density.loadings
+    return np.asarray(loadings @ covariance @ np.swapaxes(loadings, -1, -2) + density.noise_matrices)
+
+
+def known_inputs(inputs: Any, steps: int, n_inputs: int) -> FloatArray:
+    """Covariates (h, m) of steps to come or to be drawn, all known; (h,) where there is one."""
     u = np.zeros((steps, 0)) if inputs is None else np.asarray(inputs, float)
     u = u[:, None] if u.ndim == 1 and n_inputs == 1 else u
     if u.shape != (steps, n_inputs):
@@ -207,8 +223,8 @@ def _filtered(path: Path) -> tuple[Any, ...]:
 def _residuals(model: LatentVariableModel, params: ModelParameters, batch: Batch) -> FloatArray:
     density = _density(model, params, batch)
     _, _, mean, covariance, is_diffuse = _filtered(_run(model, params, batch)[0])
-    errors = batch.values - density.offset - mean @ density.loadings.T
-    F = density.loadings @ covariance @ density.loadings.T + density.noise_matrix
+    errors = batch.values - density.offset - density.signal(mean)
+    F = _spread(density, covariance)
     found = np.full(batch.values.shape, np.nan)
     for t, seen in enumerate(density.observed):
         if seen.any() and not is_diffuse[t, 0]:
@@ -230,12 +246,12 @@ def _draws(
         if t in starts:
             path[t] = start.mean + noise @ start.root.T
             continue
-        a = 0 if dynamics.arrival is None else int(dynamics.arrival[t])
-        shift = dynamics.shift[t if len(dynamics.shift) > 1 else 0]
-        path[t] = shift + path[t - 1] @ dynamics.transition[a].T + noise @ dynamics.noise_root[a].T
+        A, root, shift = dynamics.leading_to(t)
+        path[t] = shift + path[t - 1] @ A.T + noise @ root.T
     draws = np.swapaxes(path, 0, 1)
-    noise = rng.standard_normal((n_draws, n, len(density.loadings))) @ root_of(density.noise_matrix).T
-    values = draws @ density.loadings.T + density.offset + noise
+    noise = rng.standard_normal((n_draws, *batch.values.shape)) @ root_of(density.noise_matrix).T
+    noise = noise if density.scale is None else noise * np.sqrt(density.scale)
+    values = density.signal(draws) + density.offset + noise
     values = np.where(density.observed, values, np.nan)
     smoothed = [_smoothed_means(chain, params, batch, replace(density, values=one)) for one in (batch.values, *values)]
     return draws + (smoothed[0] - np.array(smoothed[1:]))

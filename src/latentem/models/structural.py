@@ -1,4 +1,4 @@
-"""Ready forms of state space models for one series, and their sums: level, trend, season, autoregression.
+"""Ready forms of state space models for one series, and sums: level, trend, season, autoregression, regression.
 
 Each component is a block of states with its transition, noise, loadings and start; a sum has the blocks side by side
 and
@@ -28,6 +28,8 @@ class Component:
     initial : tuple (q,) of "diffuse" and "stationary"
     names : tuple (q,) of str
         What each state is.
+    columns : tuple (q,) of int and None, optional
+        The column of the inputs that multiplies the loading of each state; None: nothing does.
     """
 
     transition: tuple[tuple[Any, ...], ...]
@@ -35,6 +37,16 @@ class Component:
     loadings: tuple[float, ...]
     initial: tuple[str, ...]
     names: tuple[str, ...]
+    columns: tuple[int | None, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.columns:
+            object.__setattr__(self, "columns", (None,) * len(self.noise))
+
+    @property
+    def n_columns(self) -> int:
+        """How many columns of the inputs it takes: those up to the last that it names."""
+        return max((c + 1 for c in self.columns if c is not None), default=0)
 
     def __add__(self, other: Component) -> Component:
         if not isinstance(other, Component):
@@ -50,6 +62,7 @@ class Component:
             self.loadings + other.loadings,
             self.initial + other.initial,
             self.names + other.names,
+            self.columns + tuple(None if c is None else c + self.n_columns for c in other.columns),
         )
 
 
@@ -110,6 +123,28 @@ def autoregression(order: int = 1) -> Component:
     rest = (0.0,) * (order - 1)
     names = tuple("autoregression" if i == 0 else f"autoregression, {i} before" for i in range(order))
     return Component(((None,) * order, *shifted[1:]), (None, *rest), (1.0, *rest), ("stationary",) * order, names)
+
+
+def regression(n_regressors: int = 1, *, fixed: bool = False) -> Component:
+    """β₁ u₁ + … + βₖ uₖ with coefficients βₜ = βₜ₋₁ + wₜ, each a random walk with a variance of its own; diffuse.
+
+    The u are columns of the inputs, in order; a sum's second regression takes those after the first one's.
+
+    Parameters
+    ----------
+    n_regressors : int
+        k.
+    fixed : bool
+        Whether the coefficients are constant: without noise.
+
+    Source: Harvey (1989), section 7.6; Durbin and Koopman (2012), section 3.6.
+    """
+    k = n_regressors
+    if not isinstance(k, int | np.integer) or k < 1:
+        raise ParameterError(f"the number of regressors must be a whole number of at least 1, got {k!r}")
+    noise = (0.0 if fixed else None,) * k
+    names = tuple(f"coefficient {i}" for i in range(k))
+    return Component(_entries(np.eye(k)), noise, (1.0,) * k, ("diffuse",) * k, names, tuple(range(k)))
 
 
 def _entries(matrix: Any) -> tuple[tuple[Any, ...], ...]:

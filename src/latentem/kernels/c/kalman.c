@@ -407,6 +407,15 @@ INLINE void backward(const System *s, Work *w, const Results *out, int64_t start
     }
 }
 
+/* One sequence; where the compiler knows q, it unrolls the short loops over it, and the numbers stay the same. */
+INLINE int smooth_one(System s, int64_t q, Work *w, const Results *out, int64_t start, int64_t stop,
+                      double *log_likelihood) {
+    s.q = q;
+    const int status = forward(&s, w, out, start, stop, log_likelihood);
+    if (!status && out->back) backward(&s, w, out, start, stop);
+    return status;
+}
+
 /* Doubles of work space. */
 EXPORT int64_t latentem_kalman_work(int64_t q, int64_t m, int64_t k) {
     const int64_t D = q + k;
@@ -459,7 +468,8 @@ EXPORT CLONES void latentem_kalman(const int64_t *sizes, const int64_t *offsets,
     w.seen = take(&space, q * 2 * D);
     w.noise = take(&space, q * 2 * D);
     for (int64_t g = 0; g < n_groups; g++) {
-        status[g] = forward(&s, &w, &out, offsets[g], offsets[g + 1], log_likelihood + g);
-        if (!status[g] && back) backward(&s, &w, &out, offsets[g], offsets[g + 1]);
+        const int64_t from = offsets[g], to = offsets[g + 1];
+        if (q == 4) status[g] = smooth_one(s, 4, &w, &out, from, to, log_likelihood + g);
+        else status[g] = smooth_one(s, q, &w, &out, from, to, log_likelihood + g);
     }
 }
