@@ -23,7 +23,8 @@ def same(a, b):
         bits = a.tolist() == b.tolist() if a.dtype.hasobject else a.tobytes() == b.tobytes()
         return a.dtype == b.dtype and a.shape == b.shape and bits
     if is_dataclass(a):
-        return all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a) if f.init and f.metadata.get("stored", True))
+        stored = [f.name for f in fields(a) if f.init and f.metadata.get("stored", True)]
+        return all(same(getattr(a, name), getattr(b, name)) for name in stored)
     if isinstance(a, list | tuple):
         return len(a) == len(b) and all(map(same, a, b))
     if isinstance(a, dict):
