@@ -171,9 +171,17 @@ class EMResult:
             f"{self.n_rows} rows; {self.n_parameters} free parameters\n  {self.algorithm}{told})"
         )
 
+    def _certified(self) -> str:
+        return "" if self.certificate is None else "\n  " + str(self.certificate).replace("\n", "\n  ")
+
     @property
     def converged(self) -> bool:
         return self.status.converged
+
+    @property
+    def score(self) -> Any:
+        """The gradient of the objective at `parameters` in unconstrained coordinates, (d,): zero at a free maximum."""
+        return self.model.objective_score(self.expectation.statistics, self.parameters)
 
     @property
     def n_parameters(self) -> int:

@@ -53,6 +53,8 @@ def test_a_certified_fit_carries_its_record():
     assert sum(one.gain for one in result.ascent) == pytest.approx(result.objective - result.history[0][1])
     assert "none of which lowered the objective" in str(result.certificate)
     assert "in KL" in str(result.certificate)
+    assert "strict local maximum" in repr(result)
+    assert np.abs(result.score).max() < 1e-2
     assert fitted(mixture(DiagonalGaussian(), 2), two_humps(), random_state=0).ascent == ()
 
 

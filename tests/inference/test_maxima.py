@@ -105,3 +105,18 @@ def test_five_maxima_of_three_classes():
     for found, expected in zip(result.maxima.maxima, listed, strict=True):
         assert found.log_likelihood == near(expected["loglik"], 1e-5)
         assert found.certificate.is_maximum, str(found.certificate)
+
+
+@pytest.mark.parametrize(
+    "estimator",
+    [
+        em.GaussianMixture(3, n_init=4, init_params="random_from_data", random_state=0, reg_covar=1e-3),
+        em.GaussianHMM(2, n_init=3, random_state=0),
+    ],
+    ids=["mixture", "chain"],
+)
+def test_estimators_with_several_starts_have_the_map(estimator):
+    result = estimator.fit(case("gmm_galaxies").columns()).result_
+    assert result.maxima.starts == estimator.n_init
+    assert sum(one.found for one in result.maxima.maxima) == estimator.n_init
+    assert result.maxima.maxima[0].objective == result.objective

@@ -15,6 +15,7 @@ from ..errors import DataError, ParameterError
 from ..execution.opening import opened
 from ..families.components import Components
 from ..fitting import as_acceleration, best_of, name_places, resumed
+from ..inference.maxima import charted
 from ..io.checkpoints import Checkpoint
 from ..model import LatentVariableModel, ModelParameters
 from ..result import EMResult, Iteration, Status
@@ -162,7 +163,12 @@ def best_fit(
     attributes = partial(estimator._fitted, model)
     with opened(plan.executor) as executor:
         fits = Fits(model, rows, distinct, plan, executor, tasks, attributes)
-        best, gains = best_of(
-            fits.one, plan.n_init, plan.restart_collapsed, lambda found: found[0], lambda _: fits.stopped
-        )
-        return name_places(best, rows), gains
+        ended: list[EMResult] = []
+
+        def one(number: int) -> tuple[EMResult, tuple[Any, ...]]:
+            found = fits.one(number)
+            ended.append(found[0])
+            return found
+
+        best, gains = best_of(one, plan.n_init, plan.restart_collapsed, lambda found: found[0], lambda _: fits.stopped)
+        return name_places(charted(best, ended, distinct), rows), gains

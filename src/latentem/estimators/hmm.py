@@ -22,6 +22,7 @@ from ..families.components import Components
 from ..families.conjugate import Conjugate, ConjugatePrior
 from ..families.constrained import Constrained
 from ..fitting import as_acceleration, as_checkpoint, as_generator, best_of, name_places, resumed
+from ..inference.maxima import charted
 from ..io.checkpoints import Checkpoint
 from ..kernels.stationary import stationary_distribution
 from ..latents import Categorical, MarkovChain
@@ -195,17 +196,19 @@ class HiddenMarkov(LearnsSequences, SequencePredicting, BaseEstimator, ABC):
         self._monitor = self._fresh_monitor()
         n_init = 1 if self._all_given() else self.n_init
         rng = as_generator(self.random_state)
+        ended: list[EMResult] = []
         with opened(self.executor) as workers:
 
             def attempt(number: int) -> EMResult:
                 start = self._start(family, source, rng, number, workers)
-                return self._climb(family, source, start, workers, callbacks, checkpoint)
+                ended.append(self._climb(family, source, start, workers, callbacks, checkpoint))
+                return ended[-1]
 
             stopped = (Status.STOPPED, Status.INTERRUPTED)
             best = best_of(attempt, n_init, 0, lambda result: result, lambda result: result.status in stopped)
             if n_init > 1:
                 self._retell(best)
-            return name_places(best, source)
+            return name_places(charted(best, ended, source), source)
 
     def _climb(
         self,

@@ -176,6 +176,11 @@ def map_of(groups: Sequence[Sequence[EMResult]], abandoned: int) -> MapOfMaxima:
     return MapOfMaxima(tuple(maxima), sum(map(len, groups)) + abandoned, abandoned)
 
 
+def charted(best: EMResult, results: Sequence[EMResult], source: Source) -> EMResult:
+    """The best of some results with the map of where all of them ended; as it is if there is one only."""
+    return best if len(results) < 2 else replace(best, maxima=map_of(distinct(results, source), 0))
+
+
 def best_of_starts(
     begin: Begin,
     go_on: GoOn | None,
