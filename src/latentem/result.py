@@ -168,7 +168,7 @@ class EMResult:
         work = "batches from" if self.status is Status.ONLINE else "passes over"
         return (
             f"EMResult({self.status.value}\n  log-likelihood {self.log_likelihood:.10g} after {self.n_iter} {work} "
-            f"{self.n_rows} rows; {self.n_parameters} free parameters\n  {self.algorithm}{told})"
+            f"{self.n_rows} rows; {self.n_parameters} free parameters\n  {self.algorithm}{told}{self._certified()})"
         )
 
     def _certified(self) -> str:
