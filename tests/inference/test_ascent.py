@@ -18,7 +18,7 @@ from latentem.result import Step
 pytestmark = pytest.mark.filterwarnings("ignore::latentem.FindingWarning")
 
 
-@pytest.mark.parametrize(("family", "latent"), PAIRS, ids=" x ".join)
+@pytest.mark.parametrize(("family", "latent"), PAIRS, ids=[" x ".join(pair) for pair in PAIRS])
 def test_the_gain_is_that_of_q_and_a_divergence(family, latent):
     model, params, x, options = drawn(family, latent)
     recorder = Recorder(model)

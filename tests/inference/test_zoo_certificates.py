@@ -59,7 +59,7 @@ def fit_of(family: str, latent: str) -> EMResult:
     return em.fit(model, x, parameters=params, certify=True, **options)
 
 
-@pytest.mark.parametrize(("family", "latent"), PAIRS, ids=" x ".join)
+@pytest.mark.parametrize(("family", "latent"), PAIRS, ids=[" x ".join(pair) for pair in PAIRS])
 def test_a_certified_fit_is_a_maximum(family, latent):
     result = fit_of(family, latent)
     found = result.certificate
