@@ -28,7 +28,7 @@ REAL = [
     estimators.MixtureModel(),
     estimators.MixtureModel(family=DiagonalGaussian(floor=1e-3), n_components=2),
     estimators.FactorAnalysis(n_components=1),
-    estimators.FactorAnalysis(n_components=2, rotation="oblimin", tol=1e-8, acceleration="squarem"),
+    estimators.FactorAnalysis(n_components=2, rotation="oblimin", tol=1e-12, acceleration="auto"),
     estimators.ProbabilisticPCA(n_components=1),
 ]
 POSITIVE = [

@@ -19,4 +19,4 @@ SCHEMES: dict[str, type[Acceleration]] = {
     "lbfgs": Lbfgs,
 }
 
-__all__ = ["SCHEMES", "Anderson", "Auto", "Lbfgs", "Parabolic", "QuasiNewton", "Squarem", "SubspaceNewton"]
+__all__ = ["Anderson", "Auto", "Lbfgs", "Parabolic", "QuasiNewton", "Squarem", "SubspaceNewton"]

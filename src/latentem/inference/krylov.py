@@ -14,9 +14,8 @@ from scipy.linalg import cholesky, solve_triangular
 
 from .._typing import FloatArray
 from .edges import Free
-from .linearize import SHARE
 from .spectrum import SURE
-from .surface import THOUSANDTH, Point, Surface
+from .surface import SHARE, THOUSANDTH, Point, Surface
 
 PRODUCTS = 40
 FEWEST = 10

@@ -9,11 +9,7 @@ import numpy as np
 
 from .._typing import FloatArray
 from .edges import Free
-from .surface import Point, Surface
-
-# Of the steps, a thousandth of a unit's standard deviation, this share: differences of second order are then off by
-# some 1e-7 of the curvature, and rounding of 1e-13 by less.
-SHARE = 0.3
+from .surface import SHARE, Point, Surface
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,9 @@ from ..statistics import Expectation
 # The share of the length over which parameters bend that a step may take.
 LINEAR = 0.1
 THOUSANDTH = 1e-3
+# Of the steps this share is taken: differences of second order are then off by some 1e-7 of the curvature, and rounding
+# of 1e-13 by less.
+SHARE = 0.3
 
 
 @dataclass(frozen=True)
@@ -115,9 +118,11 @@ class Surface:
         """
         complete = self.problem.model.complete_score(point.expectation.statistics, point.parameters)
         most = LINEAR * np.where(lengths > 0, lengths, 1.0)
-        steps, jacobian = curved_jacobian(
-            lambda vector: complete(self.template.unflatten(vector)), point.vector, self.units(point), largest=most
-        )
+
+        def score(vector: FloatArray) -> FloatArray:
+            return complete(self.template.unflatten(vector))
+
+        steps, jacobian = curved_jacobian(score, point.vector, self.units(point), largest=most)
         bends = np.abs(np.diagonal(jacobian)) / self.units(point)
         fitting = np.divide(THOUSANDTH, np.sqrt(bends), out=np.array(steps), where=bends > 0)
         return np.minimum(fitting, np.where(bends > 0, most, steps)), -0.5 * (jacobian + jacobian.T)
