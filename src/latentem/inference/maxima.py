@@ -147,7 +147,7 @@ def distinct(results: Sequence[EMResult], source: Source, alike: float = ALIKE) 
 
     Two solutions are one if they give each unit the same likelihood, whatever the order of their components.
     """
-    pool = draw_pool(source, np.random.default_rng(0), POOL_ROWS)
+    pool = draw_pool(source, np.random.default_rng(0), POOL_ROWS, cut=True)
     groups: list[tuple[FloatArray, list[EMResult]]] = []
     for result in sorted(results, key=lambda result: -result.objective):
         units = result.model.unit_log_likelihoods(result.parameters, pool)
@@ -199,8 +199,10 @@ def best_of_starts(
         What brings one result of each group to a maximum, with its certificate.
     """
     results, abandoned = race(begin, go_on, starts, source)
+    if starts == 1:
+        return results[0] if certified is None else certified(results[0])
     groups = distinct(results, source)
-    if starts > 1 and len(groups[0]) == 1 and not any(map(was_stopped, results)):
+    if len(groups[0]) == 1 and not any(map(was_stopped, results)):
         more, more_abandoned = race(begin, go_on, starts, source, first=starts)
         abandoned += more_abandoned
         groups = distinct([*results, *more], source)
@@ -209,8 +211,6 @@ def best_of_starts(
         groups = sorted(ends, key=lambda group: -group[0].objective)
     found = map_of(groups, abandoned)
     best = groups[0][0]
-    if starts == 1:
-        return best
     told = () if found.replicated else (_not_replicated(found),)
     return replace(best, maxima=found, findings=(*best.findings, *told))
 
