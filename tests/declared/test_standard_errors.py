@@ -40,7 +40,7 @@ def test_the_differenced_score_is_the_numerical_hessian_of_the_marginal_likeliho
 def test_louis_formula_gives_the_same_matrix(name):
     case = examination(name)
     apart = in_units(case, louis_information(case) + prior_information(case) - case.linear.observed)
-    assert np.abs(apart).max() < 1e-5  # second differences of log densities
+    assert np.abs(apart).max() < 1e-6
 
 
 @pytest.mark.parametrize("name", ["MarkovChain", "Normal, exact"])
