@@ -14,7 +14,8 @@ FEWEST = 3
 # The slowest rate that is believed of directions not yet seen.
 SLOWEST = 0.999
 # Beyond this rate twice the estimate must be within the tolerance: where a parameter runs to infinity, as the logarithm
-# of a weight that goes to 0, the objective's tail is exponential, and twice what its curvature tells.
+# of a weight that goes to 0, the objective's tail is exponential, and twice what its curvature tells.  Beyond the
+# slowest rate that is believed, twice the estimate is also what is told.
 SLOW = 0.99
 # What is left may be so many times the estimate: curvatures are those of the last points, not of the limit.
 MARGIN = 1.1
@@ -52,7 +53,7 @@ class RemainingGain:
     def remaining(self, iteration: Iteration) -> float:
         """Estimated remaining gain; infinite where the gains do not contract, NaN if unknown."""
         if (plane := _plane(iteration)) is not None:
-            return plane.remaining(SLOWEST)
+            return _left(plane, SLOWEST)
         if iteration.secants is not None and _is_still(iteration.secants):
             return 0.0
         return _tail(iteration.gains[-1], contraction(iteration.gains)) if iteration.gains else nan
@@ -77,7 +78,7 @@ class RemainingGain:
     def beyond_rounding(self, iteration: Iteration) -> float:
         """What may remain where gains drown in rounding."""
         if (plane := _plane(iteration)) is not None:
-            return max(iteration.rounding, plane.remaining(SLOWEST))
+            return max(iteration.rounding, _left(plane, SLOWEST))
         known = iteration.ratio < 1
         return max(iteration.rounding, _tail(iteration.rounding, iteration.ratio)) if known else iteration.rounding
 
@@ -109,7 +110,7 @@ class RemainingGain:
             return _is_still(iteration.secants) or bool(surely and _tail(surely[-1], contraction(surely)) <= bound)
         if iteration.gains and not _is_consistent(iteration, plane):
             return False
-        return MARGIN * plane.remaining(SLOWEST) * (2 if plane.rate > SLOW else 1) <= bound
+        return MARGIN * _left(plane, SLOW) <= bound
 
     def _bound(self, iteration: Iteration) -> float:
         return max(self.tol, iteration.rounding)
@@ -126,6 +127,11 @@ def contraction(gains: tuple[float, ...]) -> float:
 def _tail(gain: float, ratio: float) -> float:
     """g ρ + g ρ² + …: what remains after a gain g."""
     return gain * ratio / (1 - ratio) if ratio < 1 else (inf if ratio >= 1 else nan)
+
+
+def _left(plane: Plane, slow: float) -> float:
+    """What a plane tells of what is left; twice that where its rate is beyond `slow`."""
+    return plane.remaining(SLOWEST) * (2 if plane.rate > slow else 1)
 
 
 def _plane(iteration: Iteration) -> Plane | None:
