@@ -142,6 +142,17 @@ def _scale(value: Any, scalar: float) -> Any:
     return value * scalar
 
 
+def is_local(statistics: Any) -> bool:
+    """Whether a part of the statistics is a `LocalQ`."""
+    if isinstance(statistics, LocalQ):
+        return True
+    if isinstance(statistics, tuple):
+        return any(map(is_local, statistics))
+    if isinstance(statistics, Statistics):
+        return any(is_local(getattr(statistics, field.name)) for field in fields(statistics))
+    return False
+
+
 def arrays_of(statistics: Any) -> list[Array]:
     """Every array in a (nested) statistics, in field order; references left out."""
     if isinstance(statistics, Statistics):

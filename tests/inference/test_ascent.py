@@ -11,9 +11,9 @@ from inference.test_zoo_certificates import FAMILIES, PAIRS, drawn
 
 import latentem as em
 from latentem.families.gaussian import DiagonalGaussian
-from latentem.families.numeric_step import is_local
 from latentem.inference.ascent import Gain, Recorder, told_of_ascent
 from latentem.result import Step
+from latentem.statistics import is_local
 
 pytestmark = pytest.mark.filterwarnings("ignore::latentem.FindingWarning")
 

@@ -14,8 +14,9 @@ from ..densities import Form
 from ..errors import ParameterError
 from ..model import Family, Mask, Posterior, hold
 from ..parameters import Domain, Parameters
+from ..statistics import is_local
 from .composite import AnyFamily
-from .numeric_step import is_local, numeric_m_step
+from .numeric_step import numeric_m_step
 
 # A Newton step that moves no coordinate further is trusted; near a maximum all do.
 TRUSTED = 0.3

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from .._typing import FloatArray
 from ..errors import ParameterError
 from ..kernels.newton import maximize_smooth
 from ..model import Family, Latent
-from ..statistics import LocalQ, Statistics
+from ..statistics import is_local
 
 MOST_STEPS = 50
 
@@ -49,17 +48,6 @@ def knows_score(part: Any) -> bool:
     if type(part).score in inherited:
         return False
     return all(knows_score(getattr(part, name)) for name in getattr(part, "__dataclass_fields__", ()))
-
-
-def is_local(statistics: Any) -> bool:
-    """Whether a part of the statistics is a `LocalQ`."""
-    if isinstance(statistics, LocalQ):
-        return True
-    if isinstance(statistics, tuple):
-        return any(map(is_local, statistics))
-    if isinstance(statistics, Statistics):
-        return any(is_local(getattr(statistics, field.name)) for field in fields(statistics))
-    return False
 
 
 def _gradient(family: Family[Any, Any], statistics: Any, template: Any, *starts: Any) -> Any:

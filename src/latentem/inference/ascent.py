@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from math import nan
 from typing import Any
 
-from ..families.numeric_step import is_local
 from ..result import Iteration, Step
+from ..statistics import is_local
 
 _WITH_PARTS = (Step.EM, Step.REJECTED, Step.DAMPED)
 

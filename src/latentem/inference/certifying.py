@@ -129,12 +129,7 @@ class _Case:
             if found is not None:
                 return found
             told = (*told, "the curvature along some direction is zero, but the objective falls along it both ways")
-        away = [str(edge) for edge in draft.edges if not edge.keeps]
-        if away:
-            return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=told)
-        if draft.edges or draft.bounds:
-            return replace(draft, verdict=Verdict.BOUNDARY, reasons=told)
-        return replace(draft, verdict=Verdict.MAXIMUM, reasons=told)
+        return _as_maximum(draft, told)
 
     def _saddle(self, draft: Certificate, direction: FloatArray, told: tuple[str, ...]) -> Certificate:
         """A saddle, with a point beyond it that is higher."""
@@ -145,11 +140,7 @@ class _Case:
         if beyond is None:
             reason = f"the curvature along {', '.join(names)} is positive, but no step along it was found that rises"
             return replace(draft, verdict=Verdict.UNDECIDED, along=names, reasons=(reason, *told))
-        gain = beyond.objective - self.examination.point.objective
-        reason = f"moving {', '.join(names)} raises the objective by {gain:.3g} and more"
-        return replace(
-            draft, verdict=Verdict.SADDLE, along=names, reasons=(reason, *told), way_out=beyond.parameters
-        )
+        return _as_saddle(replace(draft, along=names), self.examination.point, beyond, told)
 
     def _flat(self, draft: Certificate, told: tuple[str, ...]) -> Certificate | None:
         """What steps along the flat directions say; None where the objective falls along all of them."""
@@ -157,13 +148,8 @@ class _Case:
         tried = list(probes(self.surface, case.point, case.linear, self.spectrum, case.lengths, PASSES))
         rises = [probe for probe in tried if probe.found is Found.RISE]
         if rises:
-            end = rises[0]
-            names = self.examination.along(end.direction[:, None])
-            gain = end.point.objective - self.examination.point.objective
-            reason = f"moving {', '.join(names)} raises the objective by {gain:.3g} and more"
-            return replace(
-                draft, verdict=Verdict.SADDLE, along=names, reasons=(reason, *told), way_out=end.point.parameters
-            )
+            names = case.along(rises[0].direction[:, None])
+            return _as_saddle(replace(draft, along=names), case.point, rises[0].point, told)
         level = [probe.direction for probe in tried if probe.found is Found.LEVEL]
         if level:
             names = self.examination.along(np.array(level).T)
@@ -223,6 +209,21 @@ def _told(draft: Certificate) -> tuple[str, ...]:
     return (*map(str, draft.edges), *(f"{name} is held by a limit of the model" for name in draft.bounds))
 
 
+def _as_saddle(draft: Certificate, point: Point, beyond: Point, told: tuple[str, ...]) -> Certificate:
+    """A saddle, left along the coordinates of the draft."""
+    gain = beyond.objective - point.objective
+    reason = f"moving {', '.join(draft.along)} raises the objective by {gain:.3g} and more"
+    return replace(draft, verdict=Verdict.SADDLE, reasons=(reason, *told), way_out=beyond.parameters)
+
+
+def _as_maximum(draft: Certificate, told: tuple[str, ...]) -> Certificate:
+    """A maximum of what is free: on the boundary if something is held, and none if that is not kept there."""
+    if not all(edge.keeps for edge in draft.edges):
+        return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=told)
+    held = draft.edges or draft.bounds
+    return replace(draft, verdict=Verdict.BOUNDARY if held else Verdict.MAXIMUM, reasons=told)
+
+
 def _judged_many(draft: Certificate, found: Leading, surface: Surface, point: Point, status: Status) -> Certificate:
     told, smallest = _told(draft), float(found.curvatures[0])
     names = ", ".join(draft.along)
@@ -231,8 +232,7 @@ def _judged_many(draft: Certificate, found: Leading, surface: Surface, point: Po
     if smallest < -SURE:
         beyond = leave(surface, point, found.move, -smallest)
         if beyond is not None:
-            reason = f"moving {names} raises the objective by {beyond.objective - point.objective:.3g} and more"
-            return replace(draft, verdict=Verdict.SADDLE, reasons=(reason, *told), way_out=beyond.parameters)
+            return _as_saddle(draft, point, beyond, told)
     if not smallest > found.error:
         reason = (
             f"the smallest curvature found, {smallest:.2g} of the complete data's along {names}, is less than its "
@@ -241,9 +241,7 @@ def _judged_many(draft: Certificate, found: Leading, surface: Surface, point: Po
         return replace(draft, reasons=(reason, *told))
     if draft.distance > NEAR:
         return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(GO_ON, *told))
-    if not all(edge.keeps for edge in draft.edges):
-        return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=told)
-    return replace(draft, verdict=Verdict.BOUNDARY if told else Verdict.MAXIMUM, reasons=told)
+    return _as_maximum(draft, told)
 
 
 def opened_edges(surface: Surface, point: Point, lengths: FloatArray, edges: tuple[Edge, ...]) -> tuple[Edge, ...]:

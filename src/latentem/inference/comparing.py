@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import ceil, inf, isfinite, log, nan
 from typing import Any
 
@@ -78,18 +78,20 @@ class Comparison:
         A method has arrived where its objective is within this of the best that any method reached from that start.
     rate : float
         EM's rate at its best end, the largest fraction of missing information there; NaN if unknown.
-    n_parameters : int
     """
 
     runs: tuple[Run, ...]
     within: float
     rate: float
-    n_parameters: int
-    explanation: tuple[str, ...] = field(default=())
 
     @property
     def methods(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(one.method for one in self.runs))
+
+    @property
+    def explanation(self) -> tuple[str, ...]:
+        """When EM is preferred, said of these data: sentences."""
+        return _explained(self)
 
     def best_of(self, start: int) -> float:
         """The highest objective that any method reached from a start."""
@@ -152,8 +154,7 @@ def compare(
             for method in methods
         ]
         rate = _rate(problem, runs)
-    found = Comparison(tuple(one for one, _ in runs), WITHIN, rate, int(starts[0].n_free))
-    return Comparison(found.runs, found.within, found.rate, found.n_parameters, _explained(found))
+    return Comparison(tuple(one for one, _ in runs), WITHIN, rate)
 
 
 def _run(problem: Problem, method: str, number: int, start: Any, tol: float, max_iter: int) -> tuple[Run, Any]:
@@ -200,9 +201,9 @@ def _rate(problem: Problem, runs: Sequence[tuple[Run, Any]]) -> float:
 
 
 def _explained(found: Comparison) -> tuple[str, ...]:
-    """When EM is preferred, said of these data."""
-    rows = [row for row in found.table() if row["arrived"] == max(one["arrived"] for one in found.table())]
-    quickest = min(rows, key=lambda row: row["seconds"])
+    table = found.table()
+    most = max(row["arrived"] for row in table)
+    quickest = min((row for row in table if row["arrived"] == most), key=lambda row: row["seconds"])
     told = []
     if isfinite(found.rate) and 0 < found.rate < 1:
         needed = ceil(log(1e-3) / log(found.rate))
@@ -219,7 +220,7 @@ def _explained(found: Comparison) -> tuple[str, ...]:
         f"Of the methods that arrived most often, {quickest['method']} was the quickest: "
         f"{quickest['passes']:.0f} passes in {quickest['seconds']:.3g} s."
     )
-    trouble = [row for row in found.table() if row["falls"] or row["failures"] or row["arrived"] < row["starts"]]
+    trouble = [row for row in table if row["falls"] or row["failures"] or row["arrived"] < row["starts"]]
     told += [
         f"{row['method']}: arrived {row['arrived']} of {row['starts']} times, fell {row['falls']} times, failed "
         f"{row['failures']} times."

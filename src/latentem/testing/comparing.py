@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
 
 from .._typing import FloatArray
-from ..statistics import LocalQ, arrays_of
+from ..statistics import arrays_of
 
 SIGMAS = 5.5
 
@@ -57,13 +55,3 @@ def added(parts: list[Any]) -> Any:
 def magnitudes_of(parts: Any) -> list[FloatArray]:
     """Σ |s| of each array, over parts."""
     return [np.sum(np.abs(arrays), axis=0) for arrays in zip(*map(arrays_of, parts), strict=True)]
-
-
-def is_local(statistics: Any) -> bool:
-    """Whether some part of the statistics is a `LocalQ`, so that an M-step is one Newton step."""
-    if isinstance(statistics, tuple):
-        return any(map(is_local, statistics))
-    if isinstance(statistics, LocalQ) or not is_dataclass(statistics):
-        return isinstance(statistics, LocalQ)
-    inner: Iterator[Any] = (getattr(statistics, field.name) for field in fields(statistics))
-    return any(map(is_local, inner))

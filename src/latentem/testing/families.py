@@ -14,7 +14,8 @@ from ..errors import DataError
 from ..kernels.derivatives import gradient
 from ..model import Family, Posterior
 from ..parameters import Parameters
-from .comparing import close, is_local, magnitudes_of, mean_is, require, same
+from ..statistics import is_local
+from .comparing import close, magnitudes_of, mean_is, require, same
 from .drawing import concatenated, draw, fresh, frozen, one_hot, take, with_holes
 from .parameters import check_parameters
 

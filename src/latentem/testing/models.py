@@ -12,8 +12,8 @@ from .._typing import FloatArray
 from ..data import Batch
 from ..kernels.derivatives import gradient
 from ..model import LatentVariableModel, ModelParameters, ModelStatistics
-from ..statistics import Expectation
-from .comparing import added, close, is_local, magnitudes_of, require, same
+from ..statistics import Expectation, is_local
+from .comparing import added, close, magnitudes_of, require, same
 from .drawing import fresh, one_hot, take
 from .latents import log_path
 
