@@ -19,9 +19,8 @@ from latentem.families.weibull import Weibull
 from latentem.latents import Categorical, CovariateMarkovChain, Normal, NormalChain
 from latentem.model import LatentVariableModel, ModelParameters, Prior
 from latentem.online import Incremental, additive, in_parts, incremental
-from latentem.statistics import arrays_of, moved_like
+from latentem.statistics import arrays_of, is_local, moved_like
 from latentem.testing import draw
-from latentem.testing.comparing import is_local
 
 SERIAL, K = Serial(), 2
 FAMILIES = {**zoo.FAMILIES, **zoo.VARIANTS}
