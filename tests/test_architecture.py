@@ -34,7 +34,9 @@ FLOORS = [
     {"comparing"},
     {"streaming"},
     {"estimators"},
+    {"summarizing"},
     {"plots"},
+    {"report"},
     {"cli"},
     {"testing"},
 ]
@@ -46,12 +48,12 @@ APART = {"execution": VOCABULARY, "acceleration": VOCABULARY, "kernels": {"_typi
 
 # Imported when it is called.  A default of the contracts: derivatives by differences, starts by clusters.  The verbs of
 # a result, which is a bare record: what stands above answers.
-KNOWN = {("model.contracts", "kernels"), ("model.joined", "kernels"), ("result", "inference")}
+KNOWN = {("model.contracts", "kernels"), ("model.joined", "kernels"), ("result", "inference"), ("result", "summarizing"), ("result", "report")}
 
 # Where a heavy library may be imported at all.
 HEAVY = {
     "sklearn": {"estimators", "cli"},
-    "matplotlib": {"plots", "cli"},
+    "matplotlib": {"plots", "report", "cli"},
     "jax": {"models.declared"},
     "pandas": set(),
     "polars": set(),

@@ -132,9 +132,10 @@ def run(
         model, source, parameters, executor=executor, acceleration=acceleration, rule=rule, resume=resume
     )
     if resume is not None and resume.step is not Step.START and (ended := _ended(rule, resume, max_iter)):
-        return _result(model, source, resume, ended, rule, ((resume.step, resume.objective),), acceleration)
+        history = ((resume.step, resume.objective),)
+        return _result(model, source, parameters, resume, ended, rule, history, acceleration)
     last, status, history = consume(steps, rule.status, max_iter, callbacks, resume)
-    return _result(model, source, last, status, rule, history, acceleration)
+    return _result(model, source, parameters, last, status, rule, history, acceleration)
 
 
 def consume(
@@ -379,6 +380,7 @@ def _moved(
 def _result(
     model: Model,
     source: Source,
+    start: Any,
     last: Iteration,
     status: Status,
     rule: RemainingGain,
@@ -401,4 +403,5 @@ def _result(
         n_rows=source.n_rows,
         source=source,
         algorithm="plain EM" if acceleration is None else acceleration.describe(last.scheme),
+        start=start,
     )

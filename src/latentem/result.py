@@ -140,6 +140,8 @@ class EMResult:
         Where the starts ended, of several.
     ascent : tuple of Gain
         What each step gained, in Q and in KL, where `fit(…, certify=True)` asked.
+    start : Parameters or None
+        Where the fit began, so that the way can be gone again; None where it is not known.
     """
 
     model: Any
@@ -159,6 +161,7 @@ class EMResult:
     certificate: Any = field(default=None, compare=False, metadata={"stored": False})
     maxima: Any = field(default=None, compare=False, metadata={"stored": False})
     ascent: tuple[Any, ...] = field(default=(), compare=False, metadata={"stored": False})
+    start: Any = field(default=None, compare=False, metadata={"stored": False})
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "source": None}

@@ -70,4 +70,5 @@ def joined(before: EMResult, after: EMResult, *told: Finding) -> EMResult:
         history=before.history + after.history,
         ascent=before.ascent + after.ascent,
         findings=(*kept, *told, *after.findings),
+        start=before.start,
     )
