@@ -48,7 +48,13 @@ APART = {"execution": VOCABULARY, "acceleration": VOCABULARY, "kernels": {"_typi
 
 # Imported when it is called.  A default of the contracts: derivatives by differences, starts by clusters.  The verbs of
 # a result, which is a bare record: what stands above answers.
-KNOWN = {("model.contracts", "kernels"), ("model.joined", "kernels"), ("result", "inference"), ("result", "summarizing"), ("result", "report")}
+KNOWN = {
+    ("model.contracts", "kernels"),
+    ("model.joined", "kernels"),
+    ("result", "inference"),
+    ("result", "report"),
+    ("result", "summarizing"),
+}
 
 # Where a heavy library may be imported at all.
 HEAVY = {

@@ -132,8 +132,8 @@ def run(
         model, source, parameters, executor=executor, acceleration=acceleration, rule=rule, resume=resume
     )
     if resume is not None and resume.step is not Step.START and (ended := _ended(rule, resume, max_iter)):
-        history = ((resume.step, resume.objective),)
-        return _result(model, source, parameters, resume, ended, rule, history, acceleration)
+        at_its_end = ((resume.step, resume.objective),)
+        return _result(model, source, parameters, resume, ended, rule, at_its_end, acceleration)
     last, status, history = consume(steps, rule.status, max_iter, callbacks, resume)
     return _result(model, source, parameters, last, status, rule, history, acceleration)
 

@@ -70,8 +70,7 @@ class Units:
     def undone(self, result: EMResult, model: LatentVariableModel, source: Source, executor: Executor) -> EMResult:
         """The result as one of `model`, which is fitted to `source`, the rows as they came."""
         parameters, start = (
-            None if here is None else ModelParameters(here.latent, self.as_they_came(here.emission))
-            for here in (result.parameters, result.start)
+            ModelParameters(here.latent, self.as_they_came(here.emission)) for here in (result.parameters, result.start)
         )
         expectation = executor.fold(partial(model.e_step, parameters), source)
         last, now = result.objective, expectation.log_likelihood
