@@ -87,6 +87,7 @@ _NAMES = {
     "result": ("EMResult", "Finding", "Iteration", "Status", "Step"),
     "statistics": ("Expectation", "LocalQ", "Reference", "Statistics"),
     "streaming": ("OnlineEM", "online_fit"),
+    "summarizing": ("Summary", "summary"),
     "variants": ("Annealing", "Classification", "EStep", "Stochastic"),
 }
 _MODULES = (

@@ -123,6 +123,7 @@ from .parameters import Parameters as Parameters, parameter as parameter
 from .result import EMResult as EMResult, Finding as Finding, Iteration as Iteration, Status as Status, Step as Step
 from .statistics import Expectation as Expectation, LocalQ as LocalQ, Reference as Reference, Statistics as Statistics
 from .streaming import OnlineEM as OnlineEM, online_fit as online_fit
+from .summarizing import Summary as Summary, summary as summary
 from .variants import (
     Annealing as Annealing,
     Classification as Classification,

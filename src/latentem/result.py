@@ -211,6 +211,12 @@ class EMResult:
 
         return standard_errors(self, method, **options)
 
+    def summary(self, **options: Any) -> Any:
+        """What the fit found, as text, HTML or LaTeX, with standard errors on demand; see `summarizing.summary`."""
+        from .summarizing import summary
+
+        return summary(self, **options)
+
     @property
     def aic(self) -> float:
         """-2 ℓ + 2 p (Akaike 1974); smaller is better."""

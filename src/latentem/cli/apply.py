@@ -16,6 +16,7 @@ from ..io.formats import known_suffix
 from ..io.model_files import load_with_notes
 from ..io.tables import Table, read_table, write_table
 from ..models.starts import draw_pool
+from ..summarizing.labels import weights_of
 from .errors import quiet_warnings
 
 FILE = click.Path(path_type=Path, dir_okay=False)
@@ -78,7 +79,7 @@ def show(model_file: Path, everything: bool) -> None:
 
     estimator, notes = load_estimator(model_file)
     out = tell.console()
-    candidate = tell.Candidate("", len(tell.weights_of(estimator.result_)), estimator)
+    candidate = tell.Candidate("", len(weights_of(estimator.result_)), estimator)
     names = notes.get("columns") or [f"x{j}" for j in range(estimator.n_features_in_)]
     most = None if everything else tell.MOST_LINES
     for part in tell.description(candidate, names, notes.get("levels", {}), out.width, most):

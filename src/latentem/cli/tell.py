@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Any
 
-import numpy as np
-
-from .._typing import Array
-from ..parameters import Parameters
 from ..result import EMResult
 from ..statistics import LocalQ, Statistics
+from ..summarizing.labels import Labels, component_lines, weights_of
 
 MOST_LINES = 60
 CELL = 15  # widest number and the frame beside it
@@ -162,55 +159,15 @@ def _has_local(statistics: Any) -> bool:
 # -- estimates ---------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Labels:
-    """What estimates are called.
-
-    Attributes
-    ----------
-    names : sequence of str
-        Of the columns.
-    categories : mapping from a column's name to sequence of str
-        What its codes stand for.
-    """
-
-    names: Sequence[str]
-    categories: Mapping[str, Sequence[str]]
-
-    @classmethod
-    def of(cls, estimator: Any, names: Sequence[str], levels: Mapping[str, Sequence[str]]) -> Labels:
-        """The labels of a fitted estimator; codes of other columns are spelled out by `levels`."""
-        found: dict[str, Sequence[str]] = dict(levels)
-        for name, known in zip(names, getattr(estimator, "categories_", ()), strict=False):
-            found[name] = [str(c) if isinstance(c, str | bool) else f"{c:g}" for c in known.tolist()]
-        return cls(tuple(names), found)
-
-    def __call__(self, name: str, index: tuple[int, ...], shape: tuple[int, ...]) -> str:
-        """The label of one entry of the array `name`, whose shape beside the components is `shape`."""
-        if name.startswith("columns."):
-            _, column, name = name.split(".", 2)
-            return f"{name}: {self._category(self.names[int(column)], index)}"
-        if not index:
-            return name
-        parts = [self.names[i] if size == len(self.names) else str(i) for i, size in zip(index, shape, strict=True)]
-        return f"{name}: {', '.join(dict.fromkeys(parts))}"
-
-    def _category(self, column: str, index: tuple[int, ...]) -> str:
-        known = self.categories.get(column)
-        parts = [str(i) if known is None or i >= len(known) else str(known[i]) for i in index]
-        return f"{column} = {', '.join(parts)}" if parts else column
-
-
 def estimates(result: EMResult, labels: Labels, width: int, most: int | None = MOST_LINES) -> Iterator[Any]:
     """Tables with a line for each estimate and a column for each component; as many tables as the width asks for."""
     from rich.table import Table
 
-    weights = weights_of(result)
-    lines = [*_latent_lines(result, weights), *_lines(result.parameters.emission, labels, len(weights))]
-    shown = lines[:most]
+    lines = component_lines(result, labels)
+    shown, k_all = lines[:most], len(weights_of(result))
     across = max(1, (width - max(len(label) for label, _ in shown) - 4) // CELL)
-    for first in range(0, len(weights), across):
-        block = range(first, min(first + across, len(weights)))
+    for first in range(0, k_all, across):
+        block = range(first, min(first + across, k_all))
         table = Table(title="Estimates" if first == 0 else None, title_justify="left")
         table.add_column("component", no_wrap=True)
         for k in block:
@@ -220,39 +177,6 @@ def estimates(result: EMResult, labels: Labels, width: int, most: int | None = M
         yield table
     if len(lines) > len(shown):
         yield f"and {len(lines) - len(shown)} more estimates for each component; latentem show --all prints them"
-
-
-def _latent_lines(result: EMResult, weights: Array) -> Iterator[tuple[str, Array]]:
-    """Weights of a mixture; of a chain where it starts, and where it goes from each state."""
-    transition = getattr(result.parameters.latent, "transition", None)
-    if transition is None:
-        yield "weight", weights
-        return
-    yield "first state", weights
-    for k in range(len(weights)):
-        yield f"to state {k}", transition[:, k]
-
-
-def weights_of(result: EMResult) -> Array:
-    """(K,) weights of a mixture, or a chain's initial probabilities."""
-    latent = result.parameters.latent
-    return np.asarray(getattr(latent, "weights", getattr(latent, "initial", np.ones(1))))
-
-
-def _lines(emission: Parameters, labels: Labels, k: int) -> Iterator[tuple[str, Array]]:
-    """(label, one number for each component) for every estimate."""
-    for name, array in emission.arrays().items():
-        values = np.asarray(array, float)
-        if values.shape[:1] != (k,):
-            values = np.broadcast_to(values, (k, *values.shape))
-        for index in np.ndindex(values.shape[1:]):
-            if not (_is_square(values) and index[-1] > index[-2]):
-                yield labels(name, index, values.shape[1:]), values[(slice(None), *index)]
-
-
-def _is_square(values: Array) -> bool:
-    """Covariances and the like, of which one half says all."""
-    return values.ndim == 3 and values.shape[1] == values.shape[2] and np.allclose(values, np.swapaxes(values, 1, 2))
 
 
 def categories_lines(levels: Mapping[str, Sequence[str]]) -> Iterator[str]:

@@ -152,9 +152,9 @@ class StandardErrors:
             interval = f"{ends[i, 0]:.5g} to {ends[i, 1]:.5g}"
             rows.append((self.names[i], f"{self.estimates[i]:.6g}", f"{self.errors[i]:.4g}", interval))
         table = _columns(rows) if shown else []
-        return "\n".join([f"standard errors by {self.method}", *table, *self._lacking(), *self.told])
+        return "\n".join([f"standard errors by {self.method}", *table, *self.lacking(), *self.told])
 
-    def _lacking(self) -> list[str]:
+    def lacking(self) -> list[str]:
         """One line for each reason, with the entries that it keeps from a number."""
         by_reason: dict[str, list[str]] = {}
         for name, reason in self.reasons.items():

@@ -1,0 +1,103 @@
+"""Tables of estimates: a column for each component, a line for each column of the data, or entry by entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from .._typing import Array, FloatArray
+from ..result import EMResult
+from .labels import Labels, component_lines, is_square, weights_of
+from .record import Grid
+
+NONE = "—"
+
+
+def estimate_grids(result: EMResult, labels: Labels) -> tuple[Grid, ...]:
+    """The estimates without errors."""
+    if hasattr(getattr(result.model, "latent", None), "n_states"):
+        return (_components(result, labels),)
+    latent = getattr(result.parameters, "latent", None)
+    known = () if latent is None or latent.n_free else ("latent.",)  # as N(0, I) of factors: no estimate
+    arrays = {name: array for name, array in result.parameters.arrays().items() if not name.startswith(known)}
+    return tuple(_by_array(arrays, labels))
+
+
+def _components(result: EMResult, labels: Labels) -> Grid:
+    rows = tuple((label, *map(number, values)) for label, values in component_lines(result, labels))
+    return Grid("Estimates", ("component", *map(str, range(len(weights_of(result))))), rows)
+
+
+def _by_array(arrays: dict[str, Array], labels: Labels) -> Iterator[Grid]:
+    """A line for each column of the data where arrays have one; then every other array by itself."""
+    d = len(labels.names)
+    by_column = {name: array for name, array in arrays.items() if d > 1 and np.shape(array)[:1] == (d,) and array.size}
+    if by_column:
+        yield _columns(by_column, labels)
+    rest = {name: array for name, array in arrays.items() if name not in by_column and np.size(array)}
+    flat = [(f"{short(name)}{place}", value) for name, array in rest.items() for place, value in _entries(array)]
+    if flat:
+        yield Grid("Estimates", ("parameter", "estimate"), tuple((name, number(value)) for name, value in flat))
+
+
+def _columns(arrays: dict[str, Array], labels: Labels) -> Grid:
+    """Loadings, offsets and noise of each column side by side."""
+    parts = {short(name): np.asarray(array, float).reshape(len(labels.names), -1) for name, array in arrays.items()}
+    headings = [
+        name if part.shape[1] == 1 else f"{name} {j}" for name, part in parts.items() for j in range(part.shape[1])
+    ]
+    values = np.concatenate(list(parts.values()), axis=1)
+    rows = tuple((name, *map(number, row)) for name, row in zip(labels.names, values, strict=True))
+    return Grid("Estimates by column", ("column", *headings), rows)
+
+
+def _entries(array: Any) -> Iterator[tuple[str, float]]:
+    values = np.asarray(array, float)
+    for index in np.ndindex(values.shape):
+        if not _is_upper(values, index):
+            yield f"[{', '.join(map(str, index))}]" if index else "", float(values[index])
+
+
+def _is_upper(values: FloatArray, index: tuple[int, ...]) -> bool:
+    """Whether an entry repeats one below the diagonal of a symmetric matrix."""
+    if len(index) < 2 or index[-1] <= index[-2]:
+        return False
+    whole = values[None] if values.ndim == 2 else values
+    return is_square(whole)
+
+
+def error_grid(result: EMResult, errors: Any, labels: Labels, level: float) -> Grid:
+    """Entry by entry: estimate, standard error, interval; a dash where there is none."""
+    ends = errors.intervals(level)
+    rows, at = [], 0
+    for name, array in result.parameters.arrays().items():
+        values = np.asarray(array, float)
+        for index in np.ndindex(values.shape):
+            if not _is_upper(values, index):
+                numbers = (errors.estimates[at], errors.errors[at], *ends[at])
+                rows.append((entry_name(result, name, index, values.shape, labels), *map(number, numbers)))
+            at += 1
+    percent = f"{100 * level:g} %"
+    return Grid("Estimates", ("parameter", "estimate", "std. error", f"{percent} from", "to"), tuple(rows))
+
+
+def entry_name(
+    result: EMResult, name: str, index: tuple[int, ...], shape: Sequence[int], labels: Labels
+) -> str:
+    """An entry in words: "means[0, waiting]", the component first."""
+    if not index:
+        return short(name)
+    first = 1 if hasattr(getattr(result.model, "latent", None), "n_states") else 0
+    places = [*map(str, index[:first]), *labels.places(index[first:], tuple(shape[first:]))]
+    return f"{short(name)}[{', '.join(places)}]"
+
+
+def short(name: str) -> str:
+    """Without the half of the model that it belongs to, which of an emission goes without saying."""
+    return name.removeprefix("emission.").replace("latent.", "latent ")
+
+
+def number(value: float) -> str:
+    return NONE if np.isnan(value) else f"{value:.5g}"
