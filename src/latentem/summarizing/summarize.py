@@ -13,6 +13,17 @@ from .grids import error_grid, estimate_grids
 from .labels import Labels
 from .record import Summary
 
+# What the methods of standard errors are called.
+CALLED = {
+    "oakes": "Oakes' identity",
+    "louis": "Louis' formula",
+    "sem": "supplemented EM",
+    "scores": "the outer product of scores",
+    "sandwich": "the sandwich formula",
+    "parametric": "a parametric bootstrap",
+    "nonparametric": "a nonparametric bootstrap",
+}
+
 
 def summary(
     fitted: Any, *, standard_errors: bool | str | StandardErrors = False, certify: bool = False, level: float = 0.95
@@ -112,7 +123,7 @@ def _of_maxima(result: EMResult) -> Iterator[str]:
 def _of_errors(errors: StandardErrors | None) -> Iterator[str]:
     if errors is None:
         return
-    yield f"Standard errors by {errors.method}."
+    yield f"Standard errors by {CALLED.get(errors.method, errors.method)}."
     yield from (f"{sentence[0].upper()}{sentence[1:]}." for sentence in (*errors.lacking(), *errors.told))
 
 
