@@ -17,6 +17,9 @@ SLOWEST = 0.999
 # of a weight that goes to 0, the objective's tail is exponential, and twice what its curvature tells.  Beyond the
 # slowest rate that is believed, twice the estimate is also what is told.
 SLOW = 0.99
+# Where one step is known: how many times what it promises, at the slowest rate that is believed, must be within the
+# tolerance.
+FAR_WITHIN = 10.0
 # What is left may be so many times the estimate: curvatures are those of the last points, not of the limit.
 MARGIN = 1.1
 # By how much slopes may fall more slowly than the rate tells.
@@ -36,6 +39,9 @@ class RemainingGain:
     Any moves serve, those of EM as well as those of an acceleration.  A plain EM step then confirms it: the slope ½ s·f
     must fall by λ² at least.
 
+    A fit that begins at its limit needs one step to know it: where even at the slowest rate that is believed a tenth of
+    the tolerance is not left, ½ s·f / (1 - λ), and the slope falls.
+
     Where the scores tell nothing, the gains g of plain EM steps do: they contract at ρ = λ², and g ρ / (1 - ρ) is left.
     The ratio of two gains climbs to ρ from below as the fast directions die out, so three consecutive plain steps are
     asked for, and where their two ratios still climb, the next one is extrapolated.
@@ -52,7 +58,7 @@ class RemainingGain:
 
     def remaining(self, iteration: Iteration) -> float:
         """Estimated remaining gain; infinite where the gains do not contract, NaN if unknown."""
-        if (plane := _plane(iteration)) is not None:
+        if (plane := _plane(iteration, 2)) is not None:
             return _left(plane, SLOWEST)
         if iteration.secants is not None and _is_still(iteration.secants):
             return 0.0
@@ -60,7 +66,7 @@ class RemainingGain:
 
     def rate(self, iteration: Iteration) -> float:
         """Estimated rate λ of EM; NaN if unknown."""
-        if (plane := _plane(iteration)) is not None:
+        if (plane := _plane(iteration, 2)) is not None:
             return max(plane.rate, 0.0)
         return sqrt(iteration.ratio) if iteration.ratio == iteration.ratio else nan
 
@@ -105,6 +111,8 @@ class RemainingGain:
     def _is_within(self, iteration: Iteration, bound: float) -> bool:
         if _is_steep(iteration, bound):
             return False
+        if _is_far_within(iteration, bound):
+            return True
         if (plane := _plane(iteration)) is None:
             surely = (*iteration.gains[:-1], *(max(gain, iteration.rounding) for gain in iteration.gains[-1:]))
             return _is_still(iteration.secants) or bool(surely and _tail(surely[-1], contraction(surely)) <= bound)
@@ -134,10 +142,19 @@ def _left(plane: Plane, slow: float) -> float:
     return plane.remaining(SLOWEST) * (2 if plane.rate > slow else 1)
 
 
-def _plane(iteration: Iteration) -> Plane | None:
+def _plane(iteration: Iteration, fewest: int = FEWEST) -> Plane | None:
     """What the scores tell of the objective near the newest point; None where that is nothing."""
     secants: Secants | None = iteration.secants
-    return None if secants is None or len(secants) < FEWEST else secants.plane
+    return None if secants is None or len(secants) < fewest else secants.plane
+
+
+def _is_far_within(iteration: Iteration, bound: float) -> bool:
+    """Whether a plain EM step from a point near the limit says that it is near."""
+    secants: Secants | None = iteration.secants
+    if not iteration.gains or secants is None or len(secants) < 2 or _plane(iteration, 2) is None:
+        return False
+    before, now = secants.slopes[-2:]
+    return bool(0 <= now < before and FAR_WITHIN * now <= (1 - SLOWEST) * bound)
 
 
 def _is_steep(iteration: Iteration, bound: float) -> bool:

@@ -69,6 +69,18 @@ def test_a_fit_that_says_converged_is_within_its_tolerance_of_the_limit(name):
             assert problem.limit(result.parameters) - result.objective <= allowed, (scheme, result)
 
 
+@pytest.mark.parametrize("name", zoo.FAMILIES)
+def test_a_fit_that_begins_near_its_limit_ends_there_soon(name):
+    problem = problem_of(name)
+    limit = problem.fit(tol=1e-9, acceleration=SubspaceNewton())
+    tol = max(1e-2, 1e3 * (problem.limit(limit.parameters) - limit.objective))
+    for scheme in (None, SubspaceNewton()):
+        again = problem.fit(start=limit.parameters, tol=tol, acceleration=scheme)
+        assert again.converged
+        assert again.n_iter <= 3
+        assert problem.limit(again.parameters) - again.objective <= tol
+
+
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-8])
 def test_also_where_em_is_slow(scheme, tol):
