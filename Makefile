@@ -19,7 +19,7 @@ INSTALLED_FROM := pyproject.toml hatch_build.py src/latentem/kernels/build.py \
 KERNELS := build/sanitize
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz lint types bench coverage docs sanitize wheel clean distclean
+.PHONY: help venv demo test browser fuzz lint types bench coverage docs sanitize wheel clean distclean
 
 help: ## list the targets
 	@echo "make <target>, with target one of"
@@ -34,6 +34,15 @@ demo: $(VENV)/.installed ## fit Old Faithful's eruptions with 1 to 6 components 
 
 test: $(VENV)/.installed-test ## run the tests
 	@$(BIN)/python -m pytest -n $(JOBS) $(ARGS)
+
+# The tests of the report drive a real browser; they are skipped where there is none.
+BROWSERS := chromium chromium-browser google-chrome google-chrome-stable
+browser: ## look for Chromium; as root on Debian or Ubuntu, install it
+	@for name in $(BROWSERS); do command -v $$name >/dev/null && exit 0; done; \
+	if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 update && \
+	DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 install -y --no-install-recommends chromium >/dev/null; \
+	else echo "no Chromium found; install it to run the tests of the report in a browser" >&2; exit 1; fi
 
 fuzz: $(VENV)/.installed-test ## fit thousands of random awkward tables and look for what is wrong (ARGS: --count, --seed)
 	@$(BIN)/python tests/bad_input/fuzz.py --count 20000 --seed 0 $(ARGS)

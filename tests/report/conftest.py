@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import warnings
 
@@ -121,7 +122,8 @@ def browser():
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
-        pytest.skip(f"no browser found: looked for {', '.join(names)}")
+        absent = pytest.fail if os.environ.get("LATENTEM_BROWSER") == "required" else pytest.skip
+        absent(f"no browser found: looked for {', '.join(names)}")
     quiet = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
     quiet += ("--disable-component-update", "--disable-sync", "--headless")
     with playwright.sync_playwright() as driver:
