@@ -74,6 +74,10 @@ class Units:
             for here in (result.parameters, result.start)
         )
         expectation = executor.fold(partial(model.e_step, parameters), source)
+        certificate = result.certificate
+        if certificate is not None and certificate.way_out is not None:
+            out = certificate.way_out
+            certificate = replace(certificate, way_out=ModelParameters(out.latent, self.as_they_came(out.emission)))
         last, now = result.objective, expectation.log_likelihood
         return replace(
             result,
@@ -85,6 +89,7 @@ class Units:
             expectation=expectation,
             source=source,
             start=start,
+            certificate=certificate,
         )
 
 
