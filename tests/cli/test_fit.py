@@ -44,6 +44,7 @@ CASES = {
     "acceleration": ([*GAUSSIAN, "-k", "3", "--max-iter", "15"], ["--acceleration", "none"], "parameters"),
     "executor": (GAUSSIAN, ["--executor", "serial"], "options"),
     "workers": (GAUSSIAN, ["--workers", "2"], "options"),
+    "certify": (GAUSSIAN, ["--certify"], "output"),
     "seed": ([*GAUSSIAN, "-k", "5", "--max-iter", "0", "--init", "random"], ["--seed", "1"], "parameters"),
     "quiet": (GAUSSIAN, ["--quiet"], "output"),
 }

@@ -276,6 +276,7 @@ CHANGES: dict[str, Any] = {
     "tied": ("means",),
     "order": "weight",
     "acceleration": "squarem",
+    "certify": True,
 }
 
 

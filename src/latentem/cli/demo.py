@@ -55,7 +55,7 @@ def _fit(table: Any) -> list[Any]:
         ("reg_covar", "dof", "binarize", "init", "covariance", "executor", "workers", "order", "checkpoint")
     )
     options |= {"components": list(range(1, MOST_COMPONENTS + 1)), "criterion": "bic", "quiet": False, "seed": 0}
-    options |= {"n_init": 5, "max_iter": 2000, "acceleration": "none", "tol": 1e-10}
+    options |= {"n_init": 5, "max_iter": 2000, "acceleration": "none", "tol": 1e-10, "certify": False}
     return fit_all("gaussian-mixture", Data(table), options)
 
 

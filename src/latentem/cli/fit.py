@@ -44,6 +44,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--tol", type=click.FloatRange(0), default=1e-6, show_default=True, help="Remaining gain a row.")
 @click.option("--max-iter", type=click.IntRange(0), default=1000, show_default=True, help="Most passes for a start.")
 @click.option("--order", type=click.Choice(["weight", "mean"]), help="Order of the components.")
+@click.option("--certify", is_flag=True, help="Say what the end of the fit is; leave saddles.")
 @click.option("--acceleration", type=click.Choice(ACCELERATIONS), default="squarem", show_default=True)
 @click.option("--executor", type=click.Choice(["serial", "threads", "processes"]), help="Never changes a result.")
 @click.option("--workers", type=click.IntRange(1), help="Number of threads or processes.")
@@ -140,6 +141,7 @@ def _asked(model: str, options: dict[str, Any]) -> Iterator[tuple[str, dict[str,
         "order": options["order"],
         "acceleration": None if options["acceleration"] == "none" else options["acceleration"],
         "random_state": options["seed"],
+        "certify": options["certify"],
     }
     given = {name: value for name, value in common.items() if value is not None}
     for covariance in options["covariance"] or (None,):

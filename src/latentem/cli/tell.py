@@ -128,6 +128,8 @@ def status_lines(result: EMResult) -> Iterator[str]:
     else:
         yield "Remaining gain: unknown; the last steps do not tell how far the limit is."
     yield _rate_line(result)
+    if result.certificate is not None:
+        yield f"Certificate: {result.certificate}"
     for finding in result.findings:
         yield f"Note: {finding.message}."
 

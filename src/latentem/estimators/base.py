@@ -24,9 +24,11 @@ from ..execution.blas import single_threaded_blas
 from ..execution.opening import opened
 from ..families.components import Components
 from ..fitting import as_checkpoint
+from ..inference.certifying import certify
 from ..latents import Categorical
 from ..model import Family, LatentVariableModel, ModelParameters, Prior, check_source
 from ..result import EMResult, Status
+from .certified import CONSTRAINT
 from .components import ORDERS, sort_components
 from .equal_rows import collapse
 from .findings import examine, tell
@@ -65,6 +67,7 @@ class Mixture(CallbackSupportMixin, LearnsByBatches, Predicting, DensityMixin, B
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        **CONSTRAINT,
     }
 
     _takes_sparse = False
@@ -192,6 +195,7 @@ class Mixture(CallbackSupportMixin, LearnsByBatches, Predicting, DensityMixin, B
             acceleration=self.acceleration,
             executor=self.executor,
             restart_collapsed=self.restart_collapsed,
+            certify=bool(self.certify),
             verbose=int(self.verbose),
             verbose_interval=self.verbose_interval,
             random_state=self._random_state(),
@@ -249,6 +253,8 @@ class Mixture(CallbackSupportMixin, LearnsByBatches, Predicting, DensityMixin, B
         old = {int(k): new for new, k in enumerate(permutation)}
         findings = tuple(f if f.component is None else replace(f, component=old[f.component]) for f in result.findings)
         self.result_ = replace(result, parameters=params, expectation=expectation, findings=findings)
+        if result.certificate is not None:  # its entries go by the numbers of their components
+            self.result_ = replace(self.result_, certificate=certify(self.result_, executor=self.executor))
         return params
 
     def _fitted(self, model: LatentVariableModel, params: ModelParameters) -> dict[str, Any]:

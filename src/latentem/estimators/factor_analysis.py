@@ -42,6 +42,8 @@ class FactorAnalysis(FactorModel):
         Least uniqueness, as a share of the column's variance.  A column that reaches it (a Heywood case) is told.
     acceleration : name in `acceleration.SCHEMES`, Acceleration or None
     executor : {"serial", "threads", "processes"}, Executor or None
+    certify : bool
+        Whether the end is certified (`result_.certificate`) and saddles are left, see `latentem.fit`.
 
     Attributes
     ----------
@@ -95,6 +97,7 @@ class FactorAnalysis(FactorModel):
         floor: float = 1e-6,
         acceleration: Any = "anderson",
         executor: Any = None,
+        certify: bool = False,
     ) -> None:
         self.n_components = n_components
         self.tol = tol
@@ -110,6 +113,7 @@ class FactorAnalysis(FactorModel):
         self.floor = floor
         self.acceleration = acceleration
         self.executor = executor
+        self.certify = certify
 
 
 class ProbabilisticPCA(FactorModel):
@@ -122,7 +126,7 @@ class ProbabilisticPCA(FactorModel):
     ----------
     n_components : int, optional
         q; None: as many as columns but one.
-    tol, max_iter, rotation, random_state, kaiser, n_init, floor, acceleration, executor
+    tol, max_iter, rotation, random_state, kaiser, n_init, floor, acceleration, executor, certify
         See `FactorAnalysis`.
 
     Attributes
@@ -150,6 +154,7 @@ class ProbabilisticPCA(FactorModel):
         floor: float = 1e-9,
         acceleration: Any = "anderson",
         executor: Any = None,
+        certify: bool = False,
     ) -> None:
         self.n_components = n_components
         self.tol = tol
@@ -161,6 +166,7 @@ class ProbabilisticPCA(FactorModel):
         self.floor = floor
         self.acceleration = acceleration
         self.executor = executor
+        self.certify = certify
 
     def _factors(self, p: int) -> int:
         return max(p - 1, 1) if self.n_components is None else super()._factors(p)

@@ -37,6 +37,7 @@ from ..models.factor_fit import FactorFit, factor_fit
 from ..models.moment_rows import moment_rows, rows_with_moments
 from ..models.starts import draw_pool
 from ..result import EMResult, Finding, Iteration, Status
+from .certified import CONSTRAINT, at_a_maximum
 from .factor_units import Units
 from .findings import FindingWarning, examine, tell
 from .inputs import read_table, read_weights, require_observed, survey
@@ -72,6 +73,7 @@ class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         "acceleration": [StrOptions(set(SCHEMES)), HasMethods(["init", "propose"]), None],
         "executor": [StrOptions({"serial", "threads", "processes"}), HasMethods(["fold"]), None],
         "random_state": ["random_state", np.random.Generator],
+        **CONSTRAINT,
     }
     _noise: ClassVar[str]
 
@@ -190,14 +192,16 @@ class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def _fitted_in_units(self, few: Source, q: int, workers: Executor, scale: FloatArray) -> EMResult:
         model, rng = self._model(np.ones(len(scale)), q), as_generator(self.random_state)
 
-        def climb(model: LatentVariableModel, start: ModelParameters, *watchers: Any) -> EMResult:
+        def climb(
+            model: LatentVariableModel, start: ModelParameters, *watchers: Any, tol: float = self.tol
+        ) -> EMResult:
             return run(
                 model,
                 few,
                 model.conform(start),
                 executor=workers,
                 acceleration=as_acceleration(self.acceleration),
-                tol=self.tol,
+                tol=tol,
                 max_iter=self.max_iter,
                 callbacks=watchers,
             )
@@ -210,7 +214,10 @@ class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             return _at_the_floor(climb, model, climb(model, start, partial(_runs_to_floor, model)))
 
         interrupted = Status.INTERRUPTED
-        return best_of(attempt, self.n_init, 0, lambda result: result, lambda result: result.status is interrupted)
+        best = best_of(attempt, self.n_init, 0, lambda result: result, lambda result: result.status is interrupted)
+        if not self.certify:
+            return best
+        return at_a_maximum(best, lambda model, start, tol: climb(model, start, tol=tol), self.tol, workers)
 
     def _start(
         self, model: LatentVariableModel, few: Source, q: int, rng: np.random.Generator | None, scale: FloatArray

@@ -73,6 +73,10 @@ class Units:
             ModelParameters(here.latent, self.as_they_came(here.emission)) for here in (result.parameters, result.start)
         )
         expectation = executor.fold(partial(model.e_step, parameters), source)
+        certificate = result.certificate
+        if certificate is not None and certificate.way_out is not None:
+            out = certificate.way_out
+            certificate = replace(certificate, way_out=ModelParameters(out.latent, self.as_they_came(out.emission)))
         last, now = result.objective, expectation.log_likelihood
         return replace(
             result,
@@ -84,6 +88,7 @@ class Units:
             expectation=expectation,
             source=source,
             start=start,
+            certificate=certificate,
         )
 
 

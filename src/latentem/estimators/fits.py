@@ -15,10 +15,10 @@ from ..errors import DataError, ParameterError
 from ..execution.opening import opened
 from ..families.components import Components
 from ..fitting import as_acceleration, best_of, name_places, resumed
-from ..inference.maxima import charted
 from ..io.checkpoints import Checkpoint
 from ..model import LatentVariableModel, ModelParameters
 from ..result import EMResult, Iteration, Status
+from .certified import at_a_maximum, finished
 from .components import match_labels
 from .inputs import Survey
 from .starting import rough_parameters, start_parameters
@@ -55,6 +55,7 @@ class Plan:
     acceleration: Any
     executor: Any
     restart_collapsed: int
+    certify: bool
     verbose: int
     verbose_interval: int
     random_state: Any
@@ -77,12 +78,25 @@ class Fits:
 
     def one(self, number: int) -> tuple[EMResult, tuple[Any, ...]]:
         """The result of one start, and what a warm start needs of it."""
-        plan = self.plan
-        progress = Progress(plan.verbose, plan.verbose_interval, plan.survey.weight)
+        progress = Progress(self.plan.verbose, self.plan.verbose_interval, self.plan.survey.weight)
         progress.begin(number)
+        return self._climb(self.start(), progress)
+
+    def certified(self, result: EMResult) -> EMResult:
+        """The result with its certificate, at a maximum wherever that can be reached."""
+        return at_a_maximum(result, self._further, self.plan.rule.tol, self.executor)
+
+    def _further(self, _: Any, start: ModelParameters, tol: float) -> EMResult:
+        """On from where a fit ended, with another tolerance."""
+        plan = replace(self.plan, rule=RemainingGain(tol), gains=None, checkpoint=None)
+        progress = Progress(plan.verbose, plan.verbose_interval, plan.survey.weight)
+        return replace(self, plan=plan)._climb(start, progress)[0]
+
+    def _climb(self, start: ModelParameters, progress: Progress) -> tuple[EMResult, tuple[Any, ...]]:
+        plan = self.plan
         watcher = Watcher(self.tasks, plan.rule, plan.max_iter, self.attributes, self.tasks.start(plan.max_iter))
         keeper = () if plan.checkpoint is None else (plan.checkpoint,)
-        result = self._run(self.start(), (watcher, progress, *keeper))
+        result = self._run(start, (watcher, progress, *keeper))
         self.stopped = watcher.finish(result.parameters) or result.status is Status.INTERRUPTED
         progress.end(result)
         gains = () if watcher.last is None else watcher.last.gains
@@ -159,7 +173,7 @@ def best_fit(
     estimator: Any, model: LatentVariableModel, rows: Source, distinct: Source, plan: Plan, tasks: Tasks
 ) -> tuple[EMResult, tuple[Any, ...]]:
     """The start with the highest objective; starts whose components collapsed are tried again on request."""
-    tasks.begin(plan.n_init if plan.restart_collapsed == 0 else None)
+    tasks.begin(None if plan.restart_collapsed or plan.certify else plan.n_init)
     attributes = partial(estimator._fitted, model)
     with opened(plan.executor) as executor:
         fits = Fits(model, rows, distinct, plan, executor, tasks, attributes)
@@ -171,4 +185,7 @@ def best_fit(
             return found
 
         best, gains = best_of(one, plan.n_init, plan.restart_collapsed, lambda found: found[0], lambda _: fits.stopped)
-        return name_places(charted(best, ended, distinct), rows), gains
+        found = finished(best, ended, distinct, fits.certified if plan.certify else None)
+        if found.objective != best.objective:
+            gains = found.objective, ()
+        return name_places(found, rows), gains

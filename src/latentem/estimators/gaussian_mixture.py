@@ -81,6 +81,8 @@ class GaussianMixture(Mixture):
     acceleration : name in `acceleration.SCHEMES`, Acceleration or None
     executor : {"serial", "threads", "processes"}, Executor or None
         None: threads where the data have several chunks.  The bits do not depend on it.
+    certify : bool
+        Whether the end is certified (`result_.certificate`) and saddles are left, see `latentem.fit`.
 
     Attributes
     ----------
@@ -139,6 +141,7 @@ class GaussianMixture(Mixture):
         restart_collapsed: int = 0,
         acceleration: Any = None,
         executor: Any = None,
+        certify: bool = False,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -161,6 +164,7 @@ class GaussianMixture(Mixture):
         self.restart_collapsed = restart_collapsed
         self.acceleration = acceleration
         self.executor = executor
+        self.certify = certify
 
     def _family(self, source: Source) -> Family[Any, Any]:
         floor = variance_floor(self.reg_covar, source)

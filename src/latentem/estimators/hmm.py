@@ -22,13 +22,13 @@ from ..families.components import Components
 from ..families.conjugate import Conjugate, ConjugatePrior
 from ..families.constrained import Constrained
 from ..fitting import as_acceleration, as_checkpoint, as_generator, best_of, name_places, resumed
-from ..inference.maxima import charted
 from ..io.checkpoints import Checkpoint
 from ..kernels.stationary import stationary_distribution
 from ..latents import Categorical, MarkovChain
 from ..latents.markov_chain import MarkovChainParameters, MarkovChainStatistics
 from ..model import Family, LatentVariableModel, ModelParameters, Prior, check_source
 from ..result import EMResult, Iteration, Status, Step
+from .certified import at_a_maximum, finished
 from .components import match_labels
 from .findings import FindingWarning, tell
 from .hmm_findings import examine_fit, examine_sequences
@@ -200,26 +200,33 @@ class HiddenMarkov(LearnsSequences, SequencePredicting, BaseEstimator, ABC):
         with opened(self.executor) as workers:
 
             def attempt(number: int) -> EMResult:
-                start = self._start(family, source, rng, number, workers)
-                ended.append(self._climb(family, source, start, workers, callbacks, checkpoint))
+                model, start = self._model_at(family, self._start(family, source, rng, number, workers))
+                ended.append(self._climb(model, source, start, float(self.tol), workers, callbacks, checkpoint))
                 return ended[-1]
+
+            def further(model: LatentVariableModel, start: ModelParameters, tol: float) -> EMResult:
+                return self._climb(model, source, start, tol, workers, callbacks, None)
+
+            def certified(result: EMResult) -> EMResult:
+                return at_a_maximum(result, further, float(self.tol), workers)
 
             stopped = (Status.STOPPED, Status.INTERRUPTED)
             best = best_of(attempt, n_init, 0, lambda result: result, lambda result: result.status in stopped)
-            if n_init > 1:
-                self._retell(best)
-            return name_places(charted(best, ended, source), source)
+            found = finished(best, ended, source, certified if self.certify else None)
+            if n_init > 1 or self.certify:
+                self._retell(found)
+            return name_places(found, source)
 
     def _climb(
         self,
-        family: Any,
+        model: LatentVariableModel,
         source: Source,
         start: ModelParameters,
+        tol: float,
         workers: Executor,
         callbacks: tuple[Any, ...],
         checkpoint: Checkpoint | None,
     ) -> EMResult:
-        model, start = self._model_at(family, start)
         reporting = Reporting(self._monitor)
         result = run(
             model,
@@ -227,7 +234,7 @@ class HiddenMarkov(LearnsSequences, SequencePredicting, BaseEstimator, ABC):
             start,
             executor=workers,
             acceleration=as_acceleration(self.acceleration),
-            tol=0.0 if reporting.decides else float(self.tol),
+            tol=0.0 if reporting.decides else tol,
             max_iter=int(self.n_iter),
             callbacks=(reporting, *callbacks, *(() if checkpoint is None else (checkpoint,))),
             resume=resumed(checkpoint, model, source, start, workers),

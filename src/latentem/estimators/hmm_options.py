@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils._param_validation import HasMethods, Interval, StrOptions
 
 from ..acceleration import SCHEMES
+from .certified import CONSTRAINT, DOC, OPTION
 from .starting import METHODS
 
 PRIORS: dict[str, Any] = {"startprob_prior": 1.0, "transmat_prior": 1.0}
@@ -37,6 +38,7 @@ OWN: dict[str, Any] = {
     "stationary": False,
     "acceleration": None,
     "executor": None,
+    **OPTION,
 }
 
 CONSTRAINTS: dict[str, Any] = {
@@ -59,6 +61,7 @@ CONSTRAINTS: dict[str, Any] = {
     "stationary": ["boolean"],
     "acceleration": [StrOptions(set(SCHEMES)), HasMethods(["init", "propose"]), None],
     "executor": [StrOptions({"serial", "threads", "processes"}), HasMethods(["fold"]), None],
+    **CONSTRAINT,
 }
 
 RUN_DOC = """
@@ -92,6 +95,7 @@ RUN_DOC = """
         `startprob_` that was set; not together with `startprob_fixed`.
     acceleration : name in `acceleration.SCHEMES`, Acceleration or None
     executor : {"serial", "threads", "processes"}, Executor or None
+    {certify}
 
     Attributes
     ----------
@@ -110,4 +114,5 @@ RUN_DOC = """
 def document(cls: Any, letters: str, attributes: str) -> None:
     """Put the parts of the docstring that all classes share behind a class's own."""
     own = (cls.__doc__ or "").rstrip()
-    cls.__doc__ = own + RUN_DOC.replace("{letters}", letters).replace("{attributes}", attributes)
+    shared = RUN_DOC.replace("{certify}", DOC).replace("{letters}", letters)
+    cls.__doc__ = own + shared.replace("{attributes}", attributes)

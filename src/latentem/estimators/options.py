@@ -6,6 +6,8 @@ from collections.abc import Callable
 from inspect import Parameter, Signature
 from typing import Any
 
+from .certified import DOC, OPTION
+
 COMMON: dict[str, Any] = {
     "tol": 1e-6,
     "max_iter": 1000,
@@ -24,16 +26,17 @@ COMMON: dict[str, Any] = {
     "warm_start": False,
     "verbose": 0,
     "verbose_interval": 10,
+    **OPTION,
 }
 
-COMMON_DOC = """
+COMMON_DOC = f"""
     tol : float
         Stop when the estimated gain that remains, in mean log-likelihood, is at most this.
     max_iter : int
         Passes over the data, at most, for each start.
     n_init : int
         Number of starts; the best is kept.
-    init_params : {"k-means++", "kmeans", "random", "random_from_data", "small-em"} or array (n, K)
+    init_params : {{"k-means++", "kmeans", "random", "random_from_data", "small-em"}} or array (n, K)
         How a start finds its first responsibilities (an array gives them).
     weights_init : (K,), optional
         Starting weights.
@@ -45,18 +48,19 @@ COMMON_DOC = """
         Parameters ("weights" too) that stay at their starting values, in all components or where the mask is True.
     tied : sequence of names, optional
         Parameters that are equal in all components.
-    order : {"weight", "mean"}, optional
+    order : {{"weight", "mean"}}, optional
         Components by falling weight, or by rising mean; None leaves them as the start put them.
     restart_collapsed : int
         How many more starts to try while a component has collapsed.
     acceleration : name in `acceleration.SCHEMES`, Acceleration or None
-    executor : {"serial", "threads", "processes"}, Executor or None
+    executor : {{"serial", "threads", "processes"}}, Executor or None
         None: threads where the data have several chunks.  The bits do not depend on it.
     random_state : int, RandomState, Generator or None
     warm_start : bool
         Go on from the last fit's parameters.
     verbose, verbose_interval : int
         1 prints starts and every `verbose_interval`-th pass, 2 also log-likelihoods and times.
+    {DOC}
 
     Attributes
     ----------

@@ -80,7 +80,7 @@ class LinearGaussianStateSpace(BaseEstimator):
         tell where the loadings are given, else 0 and I.
     start : mapping, optional
         Where the fit starts: arrays by the names above, in place of rough ones.
-    tol, max_iter, acceleration, executor
+    tol, max_iter, acceleration, executor, certify
         See `fit`.
 
     Attributes
@@ -116,6 +116,7 @@ class LinearGaussianStateSpace(BaseEstimator):
         max_iter: int = 1000,
         acceleration: Any = "squarem",
         executor: Any = None,
+        certify: bool = False,
     ) -> None:
         self.n_states = n_states
         self.transition = transition
@@ -137,6 +138,7 @@ class LinearGaussianStateSpace(BaseEstimator):
         self.max_iter = max_iter
         self.acceleration = acceleration
         self.executor = executor
+        self.certify = certify
 
     # -- ready forms ---------------------------------------------------------------------------
 
@@ -243,6 +245,7 @@ class LinearGaussianStateSpace(BaseEstimator):
                 executor=self.executor,
                 tol=self.tol,
                 max_iter=self.max_iter,
+                certify=self.certify,
             )
             self._store(replace(result, findings=(*_findings(model, series), *result.findings)), series)
         return self
