@@ -11,6 +11,7 @@ from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import DataError, ParameterError
 from ..model import LatentVariableModel, ModelParameters
+from .rows import names_of, values_of
 from .style import INK, Series, axes_or_new, tidy
 
 SHARES = (0.5, 0.95)
@@ -77,14 +78,11 @@ class _Picture:
         result = getattr(fitted, "result_", fitted)
         if not isinstance(getattr(result, "model", None), LatentVariableModel):
             raise ParameterError(f"expected a fitted estimator or an EMResult, got {type(fitted).__name__}")
-        values = _values(fitted, X)
-        if names is None:
-            seen = getattr(fitted, "feature_names_in_", getattr(X, "columns", getattr(X, "names", None)))
-            names = [f"x{j}" for j in range(values.shape[1])] if seen is None else seen
+        values = values_of(fitted, X)
         batch = Batch(values, missing=bool(np.isnan(values).any()))
         posterior = result.model.infer(result.parameters, batch)[0].probabilities
         weights = getattr(result.parameters.latent, "weights", posterior.mean(axis=1))
-        labels = tuple(str(name) for name in names)
+        labels = names_of(fitted, X, values.shape[1]) if names is None else tuple(map(str, names))
         return cls(result.model, result.parameters, values, posterior.argmax(axis=0), np.asarray(weights), labels)
 
     @property
@@ -102,15 +100,6 @@ class _Picture:
 
     def label(self, component: int) -> str:
         return f"component {component} ({self.weights[component]:.0%})"
-
-
-def _values(fitted: Any, X: Any) -> FloatArray:
-    """The rows as the model knows them: an estimator reads them as at its fit (categories become codes)."""
-    if hasattr(fitted, "result_"):
-        read = fitted._read(X[:, None] if isinstance(X, np.ndarray) and X.ndim == 1 else X, reset=False)
-        return np.asarray(read.toarray() if hasattr(read, "toarray") else read, dtype=float)
-    values = np.asarray(getattr(X, "values", X), dtype=float)
-    return values[:, None] if values.ndim == 1 else values
 
 
 def _passes(model: LatentVariableModel, point: FloatArray) -> bool:
