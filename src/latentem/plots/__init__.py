@@ -3,33 +3,40 @@
 Where numbers are computed for a picture, a `…Display` holds them, and its `plot(ax)` draws them.
 """
 
-from .ascent import draw_ascent
+from .ascent import AscentDisplay, draw_ascent
 from .basins import BasinsDisplay, draw_basins
-from .bic import draw_bic
+from .bic import BICDisplay, draw_bic
 from .bound import BoundDisplay, draw_bound
-from .comparison import draw_comparison
+from .comparison import ComparisonDisplay, draw_comparison
 from .display import Display
-from .forecast import draw_forecast
+from .forecast import ForecastDisplay, draw_forecast
 from .gains import GainsDisplay, draw_gains
 from .item_curves import ItemDisplay, draw_item_curves, draw_test_information
 from .item_profile import ItemProfileDisplay, draw_item_profile
-from .loadings import draw_loadings
-from .mixture import draw_mixture
+from .loadings import LoadingsDisplay, draw_loadings
+from .mixture import MixtureDisplay, draw_mixture
 from .profile import ProfileDisplay, draw_profile
 from .rootogram import RootogramDisplay, draw_rootogram
-from .sequence import draw_sequence
+from .sequence import SequenceDisplay, draw_sequence
 from .transitions import TransitionDisplay, draw_transitions
 from .uncertainty import UncertaintyDisplay, draw_uncertainty
 
 __all__ = [
+    "AscentDisplay",
+    "BICDisplay",
     "BasinsDisplay",
     "BoundDisplay",
+    "ComparisonDisplay",
     "Display",
+    "ForecastDisplay",
     "GainsDisplay",
     "ItemDisplay",
     "ItemProfileDisplay",
+    "LoadingsDisplay",
+    "MixtureDisplay",
     "ProfileDisplay",
     "RootogramDisplay",
+    "SequenceDisplay",
     "TransitionDisplay",
     "UncertaintyDisplay",
     "draw_ascent",
