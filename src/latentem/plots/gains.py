@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +15,7 @@ from ..inference.ascent import Gain, Recorder
 from .display import Display, replay, result_of
 from .style import Series, tidy
 
-PASSES = 1000
+PASSES, TOLERANCE = 1000, 1e-6
 MOST_MARKED = 30
 
 
@@ -57,7 +58,7 @@ class GainsDisplay(Display):
 
     @classmethod
     def from_result(cls, fitted: Any) -> Self:
-        """From the record of a fit with `certify=True`; of another, from plain EM from the same start.
+        """From the record of a fit with `certify=True`; of another, from going its way again, by plain EM.
 
         Raises
         ------
@@ -66,7 +67,7 @@ class GainsDisplay(Display):
             Q is known to second order only.
         """
         gains = result_of(fitted).ascent or _recorded(fitted)
-        split = [(number, one) for number, one in enumerate(gains, 1) if one.q == one.q]
+        split = [(number, one) for number, one in enumerate(gains, 1) if isfinite(one.q)]
         if not split:
             raise ParameterError("no gain of this fit has its parts: there was no step, or Q is known to second order")
         numbers, rows = zip(*split, strict=True)
@@ -93,9 +94,13 @@ class GainsDisplay(Display):
 
 
 def _recorded(fitted: Any) -> tuple[Gain, ...]:
+    """The steps of a plain fit once more; in the place of an accelerated one, those of EM from its start."""
+    result = result_of(fitted)
+    tol, passes = (0.0, result.n_iter) if result.algorithm == "plain EM" else (TOLERANCE, PASSES)
     with replay(fitted) as way:
-        model, recorder = way.problem.model, Recorder(way.problem.model)
+        problem, recorder = way.problem, Recorder(way.problem.model)
         run(
-            model, way.problem.source, way.start, executor=way.problem.executor, max_iter=PASSES, callbacks=[recorder]
+            problem.model, problem.source, way.start, executor=problem.executor, tol=tol, max_iter=passes,
+            callbacks=[recorder],
         )  # fmt: skip
     return tuple(recorder.gains)
