@@ -2,16 +2,10 @@
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
 from latentem.errors import ParameterError
 from latentem.estimators import FactorAnalysis
 from latentem.plots import draw_loadings
-
-
-@pytest.fixture
-def ax():
-    return Figure(layout="constrained").add_subplot()
 
 
 def test_rows_are_sorted_into_blocks_with_their_numbers(ax):

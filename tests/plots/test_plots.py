@@ -16,16 +16,11 @@ from latentem.families.student_t import FullStudentT
 from latentem.fitting import fit
 from latentem.latents import Categorical, MarkovChain
 from latentem.model import LatentVariableModel
-from latentem.plots import draw_ascent, draw_bic, draw_mixture, draw_sequence
+from latentem.plots import AscentDisplay, draw_ascent, draw_bic, draw_mixture, draw_sequence
 from latentem.plots.mixture import _squared_radius
 from latentem.plots.style import LINES, MARKERS, Series
 
 FAITHFUL = load_faithful()
-
-
-@pytest.fixture
-def ax():
-    return Figure(layout="constrained").add_subplot()
 
 
 def fitted(family, values, k=2, latent=Categorical, **options):
@@ -147,7 +142,17 @@ def test_ascent_ends_at_the_remaining_gain_and_never_rises(ax):
     assert gaps[-1] == pytest.approx(result.remaining_gain, rel=1e-3)
     assert np.all(np.diff(gaps) < 1e-9) and ax.get_yscale() == "log"
     assert {"start", "EM step", "accelerated step"} <= set(labels)
-    assert sum(len(item.get_xdata()) for item in ax.lines[1:]) == len(result.history)
+    marks = [item for item in ax.lines[1:] if item.get_label() != "at EM's rate λ"]
+    assert sum(len(item.get_xdata()) for item in marks) == len(result.history)
+
+
+def test_the_line_of_the_rate_falls_by_its_square_and_ends_with_the_fit(ax, overlapping):
+    display = AscentDisplay.from_result(overlapping).plot(ax)
+    (begin, end), (high, low) = display.fitted_line
+    assert low == display.gaps[-1] and end == len(display.gaps) - 1
+    assert low / high == pytest.approx(overlapping.result_.rate ** (2 * (end - begin)))
+    late = display.gaps[-5:]
+    np.testing.assert_allclose(late[1:] / late[:-1], overlapping.result_.rate**2, rtol=0.05)
 
 
 def test_ascent_of_a_fit_without_steps_is_drawn_without_a_scale_that_does_not_exist(ax):

@@ -82,6 +82,16 @@ class Profile:
                 return None
         return None
 
+    def along(self, values: FloatArray) -> FloatArray:
+        """The objective at values of the entry that lead away from the estimate; NaN from where it was not found on."""
+        found, state = np.full(len(values), np.nan), self.start
+        for i, x in enumerate(values):
+            there = self._constrained(state, self.scale.to(float(x)))
+            if there is None:
+                break
+            found[i], state = there.objective, there
+        return found
+
     def _vector(self, a: FloatArray) -> FloatArray:
         return np.asarray(self.case.point.vector + self.across @ a)
 

@@ -98,6 +98,20 @@ def smooth_states(model: LatentVariableModel, params: ModelParameters, source: S
     return SmoothedStates(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
+def smoothed_signals(
+    model: LatentVariableModel, params: ModelParameters, source: Source
+) -> tuple[FloatArray, FloatArray]:
+    """Mean and variance (n, p) of d + Λ zₜ + D uₜ given all rows: what was seen, without the noise of the rows."""
+    parts = []
+    for batch in source:
+        mean, covariance = model.infer(params, batch)[0].moments
+        density = _density(model, params, batch)
+        variance = np.einsum("...pi,...ij,...pj->...p", density.loadings, covariance, density.loadings)
+        parts.append((density.offset + density.signal(mean), variance))
+    signal, variance = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return signal, variance
+
+
 def forecast(
     model: LatentVariableModel,
     params: ModelParameters,

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from .._typing import Array, FloatArray
 from ..data import Batch
+from ..densities import Form
 from ..errors import DataError, ParameterError
 from ..model import LatentVariableModel, ModelParameters
+from ..result import EMResult
+from .display import Display
+from .rows import names_of, values_of
 from .style import INK, Series, axes_or_new, tidy
 
 SHARES = (0.5, 0.95)
@@ -45,25 +49,23 @@ def draw_mixture(
     -------
     Axes
     """
-    picture = _Picture.of(fitted, X, names)
-    chosen = tuple(range(min(picture.values.shape[1], 2))) if columns is None else tuple(columns)
-    if len(chosen) not in (1, 2) or any(not 0 <= j < picture.values.shape[1] for j in chosen):
-        raise ParameterError(f"columns must be one or two of 0 … {picture.values.shape[1] - 1}, got {chosen}")
-    ax = axes_or_new(ax)
-    if len(chosen) == 2:
-        _draw_pair(ax, picture, chosen)
-    elif picture.values.shape[1] == 1:
-        _draw_line(ax, picture)
-    else:
-        raise ParameterError("of data with several columns two can be drawn, got one")
-    tidy(ax)
-    ax.legend(frameon=True, framealpha=0.9, fontsize="small")
-    return ax
+    return MixtureDisplay.from_estimator(fitted, X, names=names).plot(ax, columns=columns).ax_
 
 
-@dataclass(frozen=True)
-class _Picture:
-    """What is drawn: the model at its parameters, the rows and their most probable components."""
+@dataclass(eq=False)
+class MixtureDisplay(Display):
+    """A fitted mixture and rows: the model at its parameters, and each row's most probable component.
+
+    Attributes
+    ----------
+    model, parameters
+    values : (n, D)
+    assigned : (n,) of int
+    weights : (K,)
+        Of the components; of a hidden Markov model, the states' mean probabilities.
+    names : tuple of str
+        Of the columns.
+    """
 
     model: LatentVariableModel
     parameters: ModelParameters
@@ -73,19 +75,49 @@ class _Picture:
     names: tuple[str, ...]
 
     @classmethod
-    def of(cls, fitted: Any, X: Any, names: Any) -> _Picture:
+    def from_estimator(cls, fitted: Any, X: Any, *, names: Any = None) -> Self:
+        """Rows, and what a fitted model says of them.
+
+        Raises
+        ------
+        ParameterError
+            Not a fitted mixture or hidden Markov model.
+        """
         result = getattr(fitted, "result_", fitted)
+        if isinstance(result, EMResult) and not isinstance(result.model, LatentVariableModel):
+            raise ParameterError("the densities of a declared model's components cannot be drawn over its data")
         if not isinstance(getattr(result, "model", None), LatentVariableModel):
             raise ParameterError(f"expected a fitted estimator or an EMResult, got {type(fitted).__name__}")
-        values = _values(fitted, X)
-        if names is None:
-            seen = getattr(fitted, "feature_names_in_", getattr(X, "columns", getattr(X, "names", None)))
-            names = [f"x{j}" for j in range(values.shape[1])] if seen is None else seen
+        if result.model.latent.form is not Form.TABLE:
+            raise ParameterError(f"{type(fitted).__name__} has no components to draw")
+        values = values_of(fitted, X)
         batch = Batch(values, missing=bool(np.isnan(values).any()))
         posterior = result.model.infer(result.parameters, batch)[0].probabilities
         weights = getattr(result.parameters.latent, "weights", posterior.mean(axis=1))
-        labels = tuple(str(name) for name in names)
+        labels = names_of(fitted, X, values.shape[1]) if names is None else tuple(map(str, names))
         return cls(result.model, result.parameters, values, posterior.argmax(axis=0), np.asarray(weights), labels)
+
+    def plot(self, ax: Any = None, *, columns: tuple[int, ...] | None = None) -> Self:
+        """Draw the rows and the components, over one or two of the columns; see `draw_mixture`.
+
+        Raises
+        ------
+        ParameterError
+            Columns that are not there, or one of several.
+        """
+        d = self.values.shape[1]
+        chosen = tuple(range(min(d, 2))) if columns is None else tuple(columns)
+        if len(chosen) not in (1, 2) or any(not 0 <= j < d for j in chosen):
+            raise ParameterError(f"columns must be one or two of 0 … {d - 1}, got {chosen}")
+        if len(chosen) == 1 < d:
+            raise ParameterError("of data with several columns two can be drawn, got one")
+        ax = axes_or_new(ax)
+        if len(chosen) == 2:
+            _draw_pair(ax, self, chosen)
+        else:
+            _draw_line(ax, self)
+        ax.legend(frameon=True, framealpha=0.9, fontsize="small")
+        return self._kept(tidy(ax))
 
     @property
     def n_components(self) -> int:
@@ -104,15 +136,6 @@ class _Picture:
         return f"component {component} ({self.weights[component]:.0%})"
 
 
-def _values(fitted: Any, X: Any) -> FloatArray:
-    """The rows as the model knows them: an estimator reads them as at its fit (categories become codes)."""
-    if hasattr(fitted, "result_"):
-        read = fitted._read(X[:, None] if isinstance(X, np.ndarray) and X.ndim == 1 else X, reset=False)
-        return np.asarray(read.toarray() if hasattr(read, "toarray") else read, dtype=float)
-    values = np.asarray(getattr(X, "values", X), dtype=float)
-    return values[:, None] if values.ndim == 1 else values
-
-
 def _passes(model: LatentVariableModel, point: FloatArray) -> bool:
     try:
         model.check(Batch(point[None, :]))
@@ -121,7 +144,7 @@ def _passes(model: LatentVariableModel, point: FloatArray) -> bool:
     return True
 
 
-def _is_discrete(picture: _Picture, rows: FloatArray) -> bool:
+def _is_discrete(picture: MixtureDisplay, rows: FloatArray) -> bool:
     """Whether the support holds whole numbers only: a row moved by a half is outside."""
     return bool(np.all(rows == np.floor(rows))) and not picture.accepts(rows[:1] + 0.5).any()
 
@@ -129,13 +152,13 @@ def _is_discrete(picture: _Picture, rows: FloatArray) -> bool:
 # -- one column --------------------------------------------------------------------------------
 
 
-def _draw_line(ax: Any, picture: _Picture) -> None:
+def _draw_line(ax: Any, picture: MixtureDisplay) -> None:
     x = picture.values[~np.isnan(picture.values[:, 0])]
     (_draw_counts if _is_discrete(picture, x) else _draw_densities)(ax, picture, x[:, 0])
     ax.set_xlabel(picture.names[0])
 
 
-def _draw_densities(ax: Any, picture: _Picture, x: FloatArray) -> None:
+def _draw_densities(ax: Any, picture: MixtureDisplay, x: FloatArray) -> None:
     ax.hist(x, bins=_n_bins(x), density=True, color="#dcdcdc", edgecolor="white", label="data")
     margin = 0.05 * (np.ptp(x) or 1.0)
     grid = np.linspace(x.min() - margin, x.max() + margin, GRID)
@@ -157,7 +180,7 @@ def _n_bins(x: FloatArray) -> int:
     return int(np.clip(2 * np.ptp(x) / width, 10, 100)) if width > 0 else 10
 
 
-def _draw_counts(ax: Any, picture: _Picture, x: FloatArray) -> None:
+def _draw_counts(ax: Any, picture: MixtureDisplay, x: FloatArray) -> None:
     values, counts = np.unique(x, return_counts=True)
     ax.bar(values, counts / counts.sum(), width=0.8, color="#dcdcdc", label="data")
     grid = np.arange(values.min(), values.max() + 1)
@@ -176,7 +199,7 @@ def _draw_counts(ax: Any, picture: _Picture, x: FloatArray) -> None:
 # -- two columns -------------------------------------------------------------------------------
 
 
-def _draw_pair(ax: Any, picture: _Picture, columns: tuple[int, ...]) -> None:
+def _draw_pair(ax: Any, picture: MixtureDisplay, columns: tuple[int, ...]) -> None:
     every = -(-len(picture.values) // LARGEST_SCATTER)
     for k in range(picture.n_components):
         rows = picture.values[picture.assigned == k][::every][:, columns]
@@ -195,7 +218,7 @@ def _draw_pair(ax: Any, picture: _Picture, columns: tuple[int, ...]) -> None:
     ax.axis(limits)
 
 
-def _scatter(ax: Any, rows: FloatArray, k: int, picture: _Picture) -> None:
+def _scatter(ax: Any, rows: FloatArray, k: int, picture: MixtureDisplay) -> None:
     """Rows of one component; equal rows become one larger marker."""
     series = Series(k)
     distinct, counts = np.unique(rows, axis=0, return_counts=True) if len(rows) else (rows, np.ones(0))
@@ -221,7 +244,7 @@ def _spreads(emission: Any) -> FloatArray:
     return np.asarray(axes[:, :, None] * np.eye(d))
 
 
-def _degrees_of_freedom(picture: _Picture) -> FloatArray:
+def _degrees_of_freedom(picture: MixtureDisplay) -> FloatArray:
     """(K,): those of Student's t, infinite for normal components."""
     family: Any = picture.model.family
     if hasattr(family, "degrees_of_freedom"):
@@ -229,7 +252,7 @@ def _degrees_of_freedom(picture: _Picture) -> FloatArray:
     return np.full(picture.n_components, np.inf)
 
 
-def _draw_ellipses(ax: Any, picture: _Picture, columns: tuple[int, ...]) -> None:
+def _draw_ellipses(ax: Any, picture: MixtureDisplay, columns: tuple[int, ...]) -> None:
     emission = picture.parameters.emission
     spreads = _spreads(emission)[np.ix_(range(picture.n_components), columns, columns)]
     degrees = _degrees_of_freedom(picture)
@@ -255,7 +278,7 @@ def _squared_radius(share: float, degrees: float) -> float:
     return float(degrees * np.expm1(-2 / degrees * np.log1p(-share)))
 
 
-def _draw_regions(ax: Any, picture: _Picture, columns: tuple[int, ...]) -> None:
+def _draw_regions(ax: Any, picture: MixtureDisplay, columns: tuple[int, ...]) -> None:
     """Regions of highest density of any continuous family, from its densities on a grid."""
     left, right, bottom, top = ax.axis()
     horizontal, vertical = np.linspace(left, right, SIDE), np.linspace(bottom, top, SIDE)
@@ -277,5 +300,3 @@ def _level(density: FloatArray, share: float) -> float:
     falling = np.sort(density)[::-1]
     mass = np.cumsum(falling)
     return float(falling[min(int(np.searchsorted(mass, share * mass[-1])), len(falling) - 1)])
-
-

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 
 from .._typing import Array, FloatArray
 from ..errors import ParameterError
-from .style import INK, Series, axes_or_new, tidy
+from .display import Display
+from .rows import names_of, values_of
+from .style import INK, Series, tidy
 
 MOST_MARKED = 400
 
@@ -40,19 +43,73 @@ def draw_sequence(
     series, path = np.ravel(np.asarray(values, float)), np.asarray(states)
     if series.shape != path.shape or not len(series):
         raise ParameterError(f"expected one state for each row, got {series.shape} values and {path.shape} states")
-    ax = axes_or_new(ax)
-    time = np.arange(len(series))
-    ax.plot(time, series, color="#999999", linewidth=0.8, zorder=1)
-    for k in np.unique(path):
-        _draw_state(ax, Series(int(k)), time, np.where(path == k, series, np.nan))
-        if means is not None:
-            _draw_level(ax, Series(int(k)), time[path == k], float(np.ravel(means)[k]))
-    if probabilities is not None:
-        _draw_doubt(ax, time, series, np.asarray(probabilities).max(axis=1))
-    ax.set_xlabel("time")
-    ax.set_ylabel(name)
-    ax.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
-    return tidy(ax)
+    certainty = np.ones(len(path)) if probabilities is None else np.asarray(probabilities, float).max(axis=1)
+    levels = None if means is None else np.ravel(np.asarray(means, float))
+    return SequenceDisplay(series, path, certainty, levels, name).plot(ax).ax_
+
+
+@dataclass(eq=False)
+class SequenceDisplay(Display):
+    """One column of one sequence with its decoded states.
+
+    Attributes
+    ----------
+    values : (T,)
+    states : (T,) of int
+        The most probable path.
+    certainty : (T,)
+        The largest probability of a state in each row: rows below 0.9 get a ring.
+    levels : (K,) or None
+        Of each state, drawn where the sequence is in it.
+    name : str
+    """
+
+    values: FloatArray
+    states: Array
+    certainty: FloatArray
+    levels: FloatArray | None = None
+    name: str = "value"
+
+    @classmethod
+    def from_estimator(cls, fitted: Any, X: Any, *, column: int = 0) -> Self:
+        """Decode one sequence, with the probabilities of its states and, where they have some, their means.
+
+        Parameters
+        ----------
+        fitted : estimator of a hidden Markov model
+        X : (T,) or (T, D), or a frame
+        column : int
+            Which of the columns to draw.
+
+        Raises
+        ------
+        ParameterError
+            Not a hidden Markov model, or a column that is not there.
+        """
+        if not hasattr(fitted, "decode") or not hasattr(fitted, "transmat_"):
+            raise ParameterError(f"expected a fitted hidden Markov model, got {type(fitted).__name__}")
+        values = values_of(fitted, X)
+        if not 0 <= column < values.shape[1]:
+            raise ParameterError(f"column must be one of 0 … {values.shape[1] - 1}, got {column}")
+        means: Any = getattr(fitted, "means_", None)
+        levels = np.asarray(means, float)[:, column] if np.ndim(means) == 2 else None
+        certainty = fitted.predict_proba(X).max(axis=1)
+        name = names_of(fitted, X, values.shape[1])[column]
+        return cls(values[:, column], fitted.predict(X), certainty, levels, name)
+
+    def _draw(self, ax: Any) -> Any:
+        time = np.arange(len(self.values))
+        ax.plot(time, self.values, color="#999999", linewidth=0.8, zorder=1)
+        for k in np.unique(self.states):
+            own = self.states == k
+            _draw_state(ax, Series(int(k)), time, np.where(own, self.values, np.nan))
+            if self.levels is not None:
+                _draw_level(ax, Series(int(k)), time[own], float(self.levels[k]))
+        _draw_doubt(ax, time, self.values, self.certainty)
+        ax.set_xlabel("time")
+        ax.set_ylabel(self.name)
+        ax.legend(frameon=False, fontsize="small", loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=4)
+        return tidy(ax)
 
 
 def _draw_state(ax: Any, series: Series, time: Array, values: FloatArray) -> None:
