@@ -1,5 +1,10 @@
 """Sphinx configuration."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
 project = "latentem"
 author = "The latentem developers"
 copyright = "2026, The latentem developers"  # noqa: A001 - Sphinx asks for this name
@@ -11,3 +16,10 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "latentem"
 nitpicky = True
+
+
+def setup(app):
+    """Draw the figures of the theory before pages are read."""
+    import figures
+
+    app.connect("builder-inited", figures.draw_all)
