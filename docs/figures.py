@@ -71,7 +71,8 @@ def bound() -> Figure:
     counts, days = notices()
     rows, rates = em.Batch(counts, weights=days), np.linspace(1.6, 5.0, 200)
     drawing, ax = canvas()
-    ax.plot(rates, [POISSONS.e_step(poissons(0.5, 1.0, rate), rows).log_likelihood for rate in rates], color=INK, lw=2.5)
+    heights = [POISSONS.e_step(poissons(0.5, 1.0, rate), rows).log_likelihood for rate in rates]
+    ax.plot(rates, heights, color=INK, lw=2.5)
     rate, offsets = 4.6, ((10, 2), (0, 10), (0, 10))
     for step in range(3):
         here = poissons(0.5, 1.0, rate)
@@ -110,8 +111,7 @@ def split() -> Figure:
 
 NAN = np.nan
 MURRAY = np.array(
-    [[1, 1], [1, -1], [-1, 1], [-1, -1]]
-    + [[2, NAN], [2, NAN], [-2, NAN], [-2, NAN], [NAN, 2], [NAN, 2], [NAN, -2], [NAN, -2]]
+    [[1, 1], [1, -1], [-1, 1], [-1, -1], *[[2, NAN]] * 2, *[[-2, NAN]] * 2, *[[NAN, 2]] * 2, *[[NAN, -2]] * 2]
 )
 NORMAL = em.LatentVariableModel(em.Categorical(1), FullGaussian(floor=0.0))
 
@@ -220,7 +220,7 @@ def basin() -> Figure:
     """Where the first two means start, and at which maximum EM ends."""
     model = em.LatentVariableModel(em.Categorical(3), FullGaussian(floor=1e-3))
     eruptions = em.datasets.load_faithful().column("eruptions")[:, None]
-    starts = [(a, b) for a in np.linspace(1.5, 5.1, 21) for b in np.linspace(1.5, 5.1, 21) if b > a]
+    starts = [(a, b) for a in np.linspace(1.5, 5.1, 17) for b in np.linspace(1.5, 5.1, 17) if b > a]
     options = {"acceleration": "auto", "max_iter": 3000, "tol": 1e-5}
     fits = (em.fit(model, eruptions, parameters=three_normals((a, b, 4.3)), **options) for a, b in starts)
     ends = np.array([fit.log_likelihood for fit in fits]).round(1)
