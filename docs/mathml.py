@@ -18,10 +18,12 @@ BEFORE = (
     (re.compile(r"\\arg(?![a-z])"), r"\\text{arg}\\,"),
 )
 MINUS, INFINITY, SUCCEEDS, PARTIAL, SLASH = "&#x02212;", "&#x0221E;", "&#x02AB0;", "&#x02202;", "&#x0002F;"
+THIN = '<mspace width="0.167em" />'
 START = '(<mrow>|<mo(?: stretchy="false")?>(?:&#x0003D;|&#x0002C;|&#x02264;|&#x02265;|&#x00028;|&#x0005B;)</mo>)'
 AFTER = (
-    # a thin space after log and exp, but before a parenthesis
-    (re.compile(r"(<mi>(?:log|exp)</mi>)(?!<mo[^>]*>&#x00028;|</m)"), r'\1<mspace width="0.167em" />'),
+    # a thin space after log and exp, but before a parenthesis; and before them after a letter, a number or a bracket
+    (re.compile(r"(</mi>|</mn>|</msu[bp]>|</mfrac>|</mstyle>|&#x00029;</mo>)(<mi>(?:log|exp)</mi>)"), rf"\1{THIN}\2"),
+    (re.compile(r"(<mi>(?:log|exp)</mi>)(?!<mo[^>]*>&#x00028;|</m)"), rf"\1{THIN}"),
     (re.compile(r">\\([{}])<"), r">\1<"),
     (re.compile(rf"<mi>(;|:|{SUCCEEDS})</mi>"), r"<mo>\1</mo>"),
     (re.compile(f"<mo>({INFINITY}|{PARTIAL})</mo>"), r"<mi>\1</mi>"),
@@ -55,5 +57,4 @@ def display(writer: Any, node: nodes.math_block) -> None:
 
 def setup(app: Any) -> dict[str, bool]:
     app.add_html_math_renderer("mathml", (inline, None), (display, None))
-    app.add_css_file("formulas.css")
     return {"parallel_read_safe": True, "parallel_write_safe": True}
