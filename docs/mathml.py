@@ -17,7 +17,8 @@ BEFORE = (
     (re.compile(r"\\mathrm\{(\w)\}"), r"\\text{\1}"),
     (re.compile(r"\\arg(?![a-z])"), r"\\text{arg}\\,"),
 )
-MINUS, INFINITY, SUCCEEDS, PARTIAL, SLASH = "&#x02212;", "&#x0221E;", "&#x02AB0;", "&#x02202;", "&#x0002F;"
+MINUS, INFINITY, SUCCEEDS, PARTIAL = "&#x02212;", "&#x0221E;", "&#x02AB0;", "&#x02202;"
+SLASH, BAR = "&#x0002F;", "&#x0007C;"
 THIN = '<mspace width="0.167em" />'
 START = '(<mrow>|<mo(?: stretchy="false")?>(?:&#x0003D;|&#x0002C;|&#x02264;|&#x02265;|&#x00028;|&#x0005B;)</mo>)'
 AFTER = (
@@ -28,6 +29,7 @@ AFTER = (
     (re.compile(rf"<mi>(;|:|{SUCCEEDS})</mi>"), r"<mo>\1</mo>"),
     (re.compile(f"<mo>({INFINITY}|{PARTIAL})</mo>"), r"<mi>\1</mi>"),
     (re.compile(f"<mo>{SLASH}</mo>"), f'<mo lspace="0" rspace="0">{SLASH}</mo>'),
+    (re.compile(f"<mo( stretchy=\"false\")?>{BAR}</mo>"), f'<mo stretchy="false" lspace="0" rspace="0">{BAR}</mo>'),
     # a sign is not a difference
     (re.compile(f"{START}<mo>{MINUS}</mo>"), rf'\1<mo form="prefix">{MINUS}</mo>'),
 )
