@@ -80,7 +80,7 @@ wheel: $(VENV)/.installed-test ## build a wheel into dist/
 	@$(BIN)/python -m hatchling build -t wheel -d dist
 
 clean: ## remove what builds and tools leave behind (not .venv)
-	rm -rf build dist out docs/_build .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist out docs/_build docs/_static/theory .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find src tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
 
 distclean: clean ## also remove .venv and the compiled kernels

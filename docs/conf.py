@@ -1,13 +1,28 @@
 """Sphinx configuration."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
 project = "latentem"
 author = "The latentem developers"
 copyright = "2026, The latentem developers"  # noqa: A001 - Sphinx asks for this name
-extensions = ["myst_parser", "sphinx.ext.mathjax"]
+extensions = ["myst_parser", "mathml"]
+html_math_renderer = "mathml"
 myst_enable_extensions = ["amsmath", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["pages.css"]
 html_title = "latentem"
 nitpicky = True
+
+
+def setup(app):
+    """Draw the figures of the theory before pages are read."""
+    import figures
+
+    app.connect("builder-inited", figures.draw_all)
