@@ -5,23 +5,39 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import jax.scipy.stats  # noqa: F401 - draws from NumPy's global generator when it is imported
 import pytest
 
 import latentem
 
 ROOT = Path(__file__).parents[2]
-FOLDERS = (ROOT / "docs", ROOT / "docs" / "tutorials", ROOT / "docs" / "theory")
-PAGES = sorted([*(page for folder in FOLDERS for page in folder.glob("*.md")), ROOT / "README.md"])
+FOLDERS = (".", "tutorials", "statuses", "coming-from", "theory")
+PAGES = sorted([*(page for name in FOLDERS for page in (ROOT / "docs" / name).glob("*.md")), ROOT / "README.md"])
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 OUTPUT = re.compile(r"^```text\n(.*?)^```", re.MULTILINE | re.DOTALL)
 WITH_CODE = [page for page in PAGES if page.exists() and BLOCK.search(page.read_text(encoding="utf-8"))]
+SHORT = [page for page in WITH_CODE if page.parent.name == "statuses"]
 
 
-@pytest.mark.parametrize("page", WITH_CODE, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", SHORT, ids=lambda page: page.stem)
+def test_the_code_of_a_short_page_prints_what_the_page_shows(
+    page: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In this process, which has imported everything already; warnings are errors here, too."""
+    text = page.read_text(encoding="utf-8")
+    script = tmp_path / f"{page.stem}.py"
+    script.write_text("\n".join(BLOCK.findall(text)), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    runpy.run_path(str(script))
+    assert capsys.readouterr().out == "".join(OUTPUT.findall(text))
+
+
+@pytest.mark.parametrize("page", [page for page in WITH_CODE if page not in SHORT], ids=lambda page: page.stem)
 def test_the_code_of_a_page_runs_without_a_warning_and_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     code, shown = "\n".join(BLOCK.findall(text)), "".join(OUTPUT.findall(text))
