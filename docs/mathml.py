@@ -18,7 +18,7 @@ BEFORE = (
     (re.compile(r"\\arg(?![a-z])"), r"\\text{arg}\\,"),
 )
 MINUS, INFINITY, SUCCEEDS, PARTIAL = "&#x02212;", "&#x0221E;", "&#x02AB0;", "&#x02202;"
-SLASH, BAR = "&#x0002F;", "&#x0007C;"
+SLASH, BAR, NORM, TILDE = "&#x0002F;", "&#x0007C;", "&#x02016;", "&#x0007E;"
 THIN = '<mspace width="0.167em" />'
 START = '(<mrow>|<mo(?: stretchy="false")?>(?:&#x0003D;|&#x0002C;|&#x02264;|&#x02265;|&#x00028;|&#x0005B;)</mo>)'
 AFTER = (
@@ -30,6 +30,8 @@ AFTER = (
     (re.compile(f"<mo>({INFINITY}|{PARTIAL})</mo>"), r"<mi>\1</mi>"),
     (re.compile(f"<mo>{SLASH}</mo>"), f'<mo lspace="0" rspace="0">{SLASH}</mo>'),
     (re.compile(f"<mo( stretchy=\"false\")?>{BAR}</mo>"), f'<mo stretchy="false" lspace="0" rspace="0">{BAR}</mo>'),
+    (re.compile(f"<mo>{NORM}</mo>"), f'<mo stretchy="false">{NORM}</mo>'),
+    (re.compile(f"<mi>{TILDE}</mi>"), "<mo>&#x0223C;</mo>"),
     # a sign is not a difference
     (re.compile(f"{START}<mo>{MINUS}</mo>"), rf'\1<mo form="prefix">{MINUS}</mo>'),
 )
