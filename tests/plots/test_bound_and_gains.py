@@ -65,6 +65,8 @@ def test_what_has_no_bound_is_refused(mixture, ax):
         draw_bound(FAITHFUL, ax)
     with pytest.raises(ParameterError, match="iteration ≥ 0"):
         draw_bound(mixture, ax, iteration=-1)
+    with pytest.raises(ParameterError, match="gains nothing in iteration 1001"):
+        draw_bound(mixture, ax, iteration=1000)
     with pytest.raises(ParameterError, match="no data with it"):
         draw_bound(replace(mixture.result_, source=None), ax)
     with pytest.raises(ParameterError, match="no start with it"):

@@ -129,6 +129,11 @@ def test_a_sequence_is_decoded_for_its_picture(chain, mixture, ax):
     np.testing.assert_allclose(display.certainty, chain.predict_proba(rows).max(axis=1))
     np.testing.assert_array_equal(display.levels, chain.means_[:, 0])
     assert display.plot(ax).ax_ is ax
+    part = SequenceDisplay.from_estimator(chain, rows, start=20, stop=30).plot(ax.figure.add_subplot())
+    np.testing.assert_array_equal(part.states, display.states[20:30])
+    np.testing.assert_array_equal(part.ax_.lines[0].get_xdata(), np.arange(20, 30))
+    with pytest.raises(ParameterError, match="no rows from 70"):
+        SequenceDisplay.from_estimator(chain, rows, start=70)
     with pytest.raises(ParameterError, match="expected a fitted hidden Markov model"):
         SequenceDisplay.from_estimator(mixture, rows)
     with pytest.raises(ParameterError, match="one of 0 … 0"):

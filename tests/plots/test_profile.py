@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+import latentem as em
+from latentem.datasets import load_nile
 from latentem.errors import ParameterError
 from latentem.plots import ProfileDisplay, draw_profile
 
@@ -32,6 +34,13 @@ def test_the_profile_is_drawn_on_the_axes_given(mixture, ax):
     labels = [text.get_text() for text in ax.get_legend().get_texts()]
     assert labels[:2] == ["profile", "parabola of the standard error"] and labels[2].startswith("95% interval")
     assert ax.get_xlabel() == "emission.means[0,1]"
+
+
+def test_a_profile_is_drawn_as_far_as_it_can_be_followed(ax):
+    level = em.LinearGaussianStateSpace.local_level(tol=1e-4).fit(load_nile().values[:, 1])
+    display = ProfileDisplay.from_result(level, "latent.noise[0]").plot(ax)
+    assert np.all(np.isfinite(display.profile)) and display.values.min() > 0
+    ax.figure.canvas.draw()
 
 
 def test_an_entry_that_is_not_there_is_refused(mixture, ax):

@@ -78,6 +78,15 @@ def test_sorted_uncertainty_rises_over_all_rows(overlapping, ax):
     np.testing.assert_allclose(np.interp(x, *other.lines[0].get_data()), y, atol=1e-9)
 
 
+@pytest.mark.parametrize("columns", [(), (0,), (1, 0)])
+def test_a_single_component_has_all_rows(columns, ax):
+    one = em.GaussianMixture(1).fit(FAITHFUL)
+    assert not UncertaintyDisplay.from_estimator(one, FAITHFUL, columns=columns).plot(ax).uncertainty.any()
+    ax.figure.canvas.draw()
+    display = RootogramDisplay.from_estimator(one).plot(ax.figure.add_subplot())
+    assert display.counts[0, -1] == 272 and display.left_out == 0
+
+
 def test_plates_are_drawn_sorted(ax):
     counts = np.random.default_rng(0).poisson([[3]] * 30 + [[9]] * 30).astype(float)
     model = em.LatentVariableModel(Categorical(2), em.families.Plate(Poisson()))

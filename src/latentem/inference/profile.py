@@ -111,6 +111,8 @@ class Profile:
         for _ in range(MOST_STEPS):
             lack = s - self._s(a)
             step, multiplier = _quadratic(curvature, slope, normal, lack)
+            if not np.all(np.isfinite(step)):  # the entry no longer moves
+                return None
             across = slope - multiplier * normal
             left = 0.5 * float(across @ np.linalg.solve(curvature, across))
             if left <= EXACT and abs(lack) <= 1e-9 * max(1.0, abs(s)):
@@ -146,5 +148,6 @@ def _quadratic(
 ) -> tuple[FloatArray, float]:
     """The p with normalᵀ p = lack that maximizes slopeᵀ p - ½ pᵀ C p, and its multiplier."""
     free, bent = np.linalg.solve(curvature, np.stack([slope, normal], axis=1)).T
-    multiplier = float((normal @ free - lack) / (normal @ bent))
-    return free - multiplier * bent, multiplier
+    with np.errstate(divide="ignore", invalid="ignore"):
+        multiplier = float((normal @ free - lack) / (normal @ bent))
+        return free - multiplier * bent, multiplier

@@ -76,7 +76,7 @@ class BoundDisplay(Display):
         Raises
         ------
         ParameterError
-            The result has no data or no start with it, EM stands still at θₜ, or Q is known to second order only.
+            The result has no data or no start with it, EM gains nothing at θₜ, or Q is known to second order only.
         """
         if iteration < 0 or not reach[0] <= 0 < 1 <= reach[1]:
             raise ParameterError(f"expected iteration ≥ 0 and reach around 0 … 1, got {iteration} and {reach}")
@@ -88,8 +88,11 @@ class BoundDisplay(Display):
             # Both ends of the step are among the points.
             steps = np.union1d(np.linspace(*reach, points), [0.0, 1.0])
             objective, bound = np.array([line.at(float(s)) for s in steps]).T
-        q, there = float(bound[steps == 1][0]) - here.objective, float(objective[steps == 1][0])
-        return cls(steps, objective, bound, iteration, here.objective, q, there - here.objective - q)
+        gain = float(objective[steps == 1][0]) - here.objective
+        if not gain > here.rounding:
+            raise ParameterError(f"EM gains nothing in iteration {iteration + 1}: draw an earlier one")
+        q = float(bound[steps == 1][0]) - here.objective
+        return cls(steps, objective, bound, iteration, here.objective, q, gain - q)
 
     def _draw(self, ax: Any) -> Any:
         first, second = Series(0), Series(1)
@@ -143,8 +146,6 @@ class _Line:
                 f"Q of {type(problem.model).__name__} is known to second order only, so that its bound cannot be drawn"
             )
         direction = start.em_parameters.flatten() - start.parameters.flatten()
-        if not direction.any():
-            raise ParameterError("EM stands still there: draw an earlier iteration")
         return cls(problem, start, direction, cls._q(problem, start, start.parameters))
 
     @staticmethod

@@ -55,7 +55,7 @@ class ProfileDisplay(Display):
     values : (m,)
         x, with the estimate among them.
     profile, parabola : (m,)
-        Both relative to the maximum; NaN where the profile could not be followed.
+        Both relative to the maximum, as far as the profile could be followed.
     estimate, error : float
     interval : (2,)
         Its ends; NaN where there is none.
@@ -98,6 +98,8 @@ class ProfileDisplay(Display):
             middle, top = float(natural.entries(best.point.parameters)[entry]), best.point.objective
         values = np.concatenate([below[::-1], [middle], above])
         profile = np.concatenate([left[::-1] - top, [0.0], right - top])
+        followed = np.isfinite(profile)
+        values, profile = values[followed], profile[followed]
         return cls(name, values, profile, -0.5 * ((values - middle) / error) ** 2, middle, error, interval, level)
 
     @property
@@ -126,8 +128,8 @@ class ProfileDisplay(Display):
         return tidy(ax)
 
     def _told(self) -> str:
-        low, high = self.interval
-        return f"{self.level:.0%} interval {low:.4g} to {high:.4g}"
+        low, high = (f"{end:.4g}" if np.isfinite(end) else "(not found)" for end in self.interval)
+        return f"{self.level:.0%} interval {low} to {high}"
 
 
 def _side(profile: Profile, end: float, reach: float, points: int) -> tuple[FloatArray, FloatArray]:

@@ -62,6 +62,8 @@ class SequenceDisplay(Display):
     levels : (K,) or None
         Of each state, drawn where the sequence is in it.
     name : str
+    first : int
+        The time of the first of these rows.
     """
 
     values: FloatArray
@@ -69,9 +71,10 @@ class SequenceDisplay(Display):
     certainty: FloatArray
     levels: FloatArray | None = None
     name: str = "value"
+    first: int = 0
 
     @classmethod
-    def from_estimator(cls, fitted: Any, X: Any, *, column: int = 0) -> Self:
+    def from_estimator(cls, fitted: Any, X: Any, *, column: int = 0, start: int = 0, stop: int | None = None) -> Self:
         """Decode one sequence, with the probabilities of its states and, where they have some, their means.
 
         Parameters
@@ -80,11 +83,13 @@ class SequenceDisplay(Display):
         X : (T,) or (T, D), or a frame
         column : int
             Which of the columns to draw.
+        start, stop : int
+            Which rows to draw; all are decoded.
 
         Raises
         ------
         ParameterError
-            Not a hidden Markov model, or a column that is not there.
+            Not a hidden Markov model, a column that is not there, or no rows.
         """
         if not hasattr(fitted, "decode") or not hasattr(fitted, "transmat_"):
             raise ParameterError(f"expected a fitted hidden Markov model, got {type(fitted).__name__}")
@@ -93,12 +98,15 @@ class SequenceDisplay(Display):
             raise ParameterError(f"column must be one of 0 … {values.shape[1] - 1}, got {column}")
         means: Any = getattr(fitted, "means_", None)
         levels = np.asarray(means, float)[:, column] if np.ndim(means) == 2 else None
-        certainty = fitted.predict_proba(X).max(axis=1)
+        certainty, states = fitted.predict_proba(X).max(axis=1), fitted.predict(X)
+        shown = slice(*slice(start, stop).indices(len(values)))
+        if shown.start >= shown.stop:
+            raise ParameterError(f"there are no rows from {start} to {stop} of {len(values)}")
         name = names_of(fitted, X, values.shape[1])[column]
-        return cls(values[:, column], fitted.predict(X), certainty, levels, name)
+        return cls(values[shown, column], states[shown], certainty[shown], levels, name, shown.start)
 
     def _draw(self, ax: Any) -> Any:
-        time = np.arange(len(self.values))
+        time = np.arange(self.first, self.first + len(self.values))
         ax.plot(time, self.values, color="#999999", linewidth=0.8, zorder=1)
         for k in np.unique(self.states):
             own = self.states == k

@@ -13,7 +13,7 @@ from .display import Display
 from .rows import Responsibilities, names_of, values_of
 from .style import INK, Series, tidy
 
-SMALLEST, LARGEST = 8.0, 110.0
+SMALLEST, LARGEST, DARKEST = 8.0, 110.0, 0.85
 KEYS = (0.01, 0.2, 0.5)
 
 
@@ -98,6 +98,11 @@ class UncertaintyDisplay(Display):
         """1 - 1/K, where all components are equally probable."""
         return 1 - 1 / self.n_components
 
+    @property
+    def _scale(self) -> float:
+        """What is much: of a single component nothing, so that any number serves."""
+        return self.highest or 1.0
+
     def _draw(self, ax: Any) -> Any:
         (self._draw_sorted, self._draw_over_one, self._draw_over_two)[self.points.shape[1]](ax)
         ax.legend(frameon=True, framealpha=0.9, fontsize="small")
@@ -123,7 +128,7 @@ class UncertaintyDisplay(Display):
                 markersize=4, alpha=0.8, label=f"component {k}",
             )  # fmt: skip
         ax.axhline(self.highest, color=INK, linestyle=":", linewidth=1.0, label="all equally probable")
-        ax.set_ylim(-0.03 * self.highest, 1.08 * self.highest)
+        ax.set_ylim(-0.03 * self._scale, 1.08 * self._scale)
         ax.set_ylabel("1 - largest responsibility")
 
     def _draw_over_two(self, ax: Any) -> None:
@@ -138,12 +143,11 @@ class UncertaintyDisplay(Display):
         ax.set_ylabel(self.names[1])
 
     def _scatter(self, ax: Any, points: FloatArray, uncertainty: FloatArray, series: Series, label: str) -> None:
-        share = uncertainty / self.highest
-        key = label.startswith("uncertainty")
+        share = uncertainty / self._scale
+        edge = INK if label.startswith("uncertainty") else series.colour
         ax.scatter(
-            points[:, 0], points[:, 1], s=SMALLEST + (LARGEST - SMALLEST) * share, marker=series.marker,
-            c=share, cmap="Greys", vmin=-0.15, vmax=1.0, edgecolor=INK if key else series.colour, linewidth=0.9,
-            label=label,
+            points[:, 0], points[:, 1], s=SMALLEST + (LARGEST - SMALLEST) * share, marker=series.marker, label=label,
+            facecolor=np.repeat(1 - DARKEST * share[:, None], 3, axis=1), edgecolor=edge, linewidth=0.9,
         )  # fmt: skip
 
 
