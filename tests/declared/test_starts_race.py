@@ -31,13 +31,14 @@ def zero_inflated() -> tuple[Any, Any, dict[str, Any]]:
     return example["articles"], em.datasets.load_biochemists(), {}
 
 
-def two_poissons() -> tuple[Any, Any, dict[str, Any]]:
-    example = run_path(str(EXAMPLES / "poisson_mixture.py"))
-    return example["two_poissons"], example["deaths"], {"sample_weight": example["days"], "acceleration": "squarem"}
+def two_normals() -> tuple[Any, Any, dict[str, Any]]:
+    example = run_path(str(EXAMPLES / "gaussian_mixture.py"))
+    return example["two_normals"], example["minutes"], {"tol": 1e-4}
 
 
-@pytest.mark.parametrize("of", [zero_inflated, two_poissons])
-def test_a_race_finds_the_same_best_in_fewer_passes(of, monkeypatch):
+@pytest.mark.parametrize(("of", "behind"), [(zero_inflated, True), (two_normals, False)])
+def test_a_race_finds_the_same_best_in_fewer_passes(of, behind, monkeypatch):
+    """Of the normals every start has ended before any is given up."""
     model, data, options = of()
     prepared: list[Any] = []
     prepare = preparing.prepare
@@ -48,7 +49,7 @@ def test_a_race_finds_the_same_best_in_fewer_passes(of, monkeypatch):
     assert len({id(one.basis) for one in prepared}) == 1
     monkeypatch.setattr(maxima, "ALL_TO_THE_END", 1000)
     walked = em.fit(model, data, executor=walking, **shared)
-    assert raced.objective == pytest.approx(walked.objective, abs=2e-6)
-    assert racing.passes < 0.95 * walking.passes
-    assert raced.maxima.abandoned > 0 and raced.maxima.replicated
+    assert raced.objective == pytest.approx(walked.objective, abs=2e-4)
+    assert racing.passes < 0.95 * walking.passes if behind else racing.passes == walking.passes
+    assert (raced.maxima.abandoned > 0) == behind and raced.maxima.replicated
     assert raced.converged and raced.n_iter <= shared["max_iter"]
