@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields as dataclass_fields, replace
+from dataclasses import dataclass, field, fields as dataclass_fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from .data import Source
+from ._typing import Array
+from .data import Batch, Source
 from .em import Acceleration, Executor, iterate, run
 from .errors import ModelFileError, ParameterError, name_columns
 from .execution.opening import opened
@@ -347,26 +348,50 @@ def name_places(result: EMResult, source: Source) -> EMResult:
 
 def _name_rows(result: EMResult, source: Source) -> EMResult:
     concerned = sorted({finding.component for finding in result.findings if finding.component is not None})
-    if not concerned or result.model.per_group or result.model.family.per_group:
+    if not concerned or result.model.family.per_group:
         return result
-    rows: dict[int, list[int]] = {component: [] for component in concerned}
-    counts = dict.fromkeys(concerned, 0)
+    places = {component: _Place() for component in concerned}
     for batch in source:
-        assigned = result.model.infer(result.parameters, batch)[0].probabilities.argmax(axis=0)
-        for component in concerned:
-            found = np.flatnonzero((assigned == component) & (batch.unit_weights(per_group=False) > 0))
-            counts[component] += len(found)
-            rows[component] += (batch.first_row + found[:ROWS_NAMED]).tolist()
-    return replace(result, findings=tuple(_with_rows(finding, rows, counts) for finding in result.findings))
+        probabilities = getattr(result.model.infer(result.parameters, batch)[0], "probabilities", None)
+        if probabilities is None:  # z is no state
+            return result
+        assigned = probabilities.argmax(axis=0)
+        for component, place in places.items():
+            seen = (assigned == component) & (batch.unit_weights(per_group=False) > 0)
+            place.add(batch, np.flatnonzero(seen))
+    return replace(result, findings=tuple(_with_rows(finding, places) for finding in result.findings))
 
 
-def _with_rows(finding: Finding, rows: dict[int, list[int]], counts: dict[int, int]) -> Finding:
-    if finding.component not in rows:
+@dataclass
+class _Place:
+    """The rows that most probably belong to a component, and whether they are all the same."""
+
+    rows: list[int] = field(default_factory=list)
+    count: int = 0
+    first: Any = None
+    identical: bool = True
+
+    def add(self, batch: Batch, found: Array) -> None:
+        if not len(found):
+            return
+        named = found[:ROWS_NAMED]
+        self.rows += (batch.first_row + named if batch.rows is None else batch.rows[named]).tolist()
+        self.count += len(found)
+        values = batch.values[found]
+        self.first = values[0] if self.first is None else self.first
+        self.identical = self.identical and bool(np.all((values == self.first) | (values != values)))
+
+    def __str__(self) -> str:
+        listed = ", ".join(map(str, self.rows[:ROWS_NAMED])) or "none"
+        more = self.count - min(ROWS_NAMED, len(self.rows))
+        same = ", all identical" if self.count > 1 and self.identical else ""
+        return f"{listed}{f' and {more} more' if more > 0 else ''}{same}"
+
+
+def _with_rows(finding: Finding, places: dict[int, _Place]) -> Finding:
+    if finding.component not in places:
         return finding
-    listed = ", ".join(str(row) for row in rows[finding.component][:ROWS_NAMED]) or "none"
-    more = counts[finding.component] - min(ROWS_NAMED, len(rows[finding.component]))
-    text = f"{finding.message} (its rows: {listed}{f' and {more} more' if more > 0 else ''})"
-    return replace(finding, message=text)
+    return replace(finding, message=f"{finding.message} (its rows: {places[finding.component]})")
 
 
 def _whole(name: str, value: Any, least: int) -> int:

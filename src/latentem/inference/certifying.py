@@ -248,7 +248,7 @@ def _judged_many(draft: Certificate, found: Leading, surface: Surface, point: Po
 
 
 def _of_simulation(found: Certificate, variance: float) -> Certificate:
-    """What can be said where only a log-likelihood with a simulation error was looked at: no verdict of the true one."""
+    """What can be said where only a simulated log-likelihood was looked at: no verdict of the true one."""
     reason = (
         f"the log-likelihood is simulated, with a standard error of {np.sqrt(variance):.2g}, and what was looked at is "
         f"the simulated one (there: {found.verdict.name.lower().replace('_', ' ')}); an E-step without simulation "
