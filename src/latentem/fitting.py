@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields as dataclass_fields, replace
-from functools import partial
+from dataclasses import dataclass, field, fields as dataclass_fields, replace
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from .data import Source
+from ._typing import Array
+from .data import Batch, Source
 from .em import Acceleration, Executor, iterate, run
 from .errors import ModelFileError, ParameterError, name_columns
 from .execution.opening import opened
@@ -26,6 +26,7 @@ from .variants import EStep, Task
 if TYPE_CHECKING:
     from .io.checkpoints import Checkpoint
     from .models.declared import DeclaredModel
+    from .models.declared.fits import DeclaredFits
 
 R = TypeVar("R")
 
@@ -130,15 +131,17 @@ def fit(
             source = moment_rows(source, workers)
         climb = _Climb(source, workers, *steps, tuple(callbacks), certify)
 
+        declared = _declared(model, parameters, init, generator, climb, keeper)
+
         def begin(_: int, passes: int | None = None) -> EMResult:
-            if not isinstance(model, LatentVariableModel):
-                return _declared(cast("DeclaredModel", model), parameters, init, generator, climb, keeper)
-            start = parameters
+            if declared is not None:
+                return declared.begin(passes)
+            built_in, start = cast("LatentVariableModel", model), parameters
             if start is None:
-                start = initial_parameters(model, source, init=init, rng=generator, executor=workers)
+                start = initial_parameters(built_in, source, init=init, rng=generator, executor=workers)
             if e_step is not None:
-                return climb.no_longer(passes).by(e_step, model, start, generator)
-            return climb.no_longer(passes)(model, start, keeper)
+                return climb.no_longer(passes).by(e_step, built_in, start, generator)
+            return climb.no_longer(passes)(built_in, start, keeper)
 
         def certified(result: EMResult) -> EMResult:
             return result if was_stopped(result) else to_a_maximum(result, climb.on, climb.tol, workers)
@@ -146,7 +149,9 @@ def fit(
         def attempt(number: int) -> EMResult:
             if number:
                 return begin(number)
-            go_on = climb.further if isinstance(model, LatentVariableModel) and e_step is None else None
+            go_on = climb.further if e_step is None else None
+            if declared is not None:
+                go_on = declared.further if declared.may_pause else None
             return best_of_starts(begin, go_on, starts, source, certified if certify else None)
 
         best = best_of(attempt, 1, restarts, lambda result: result, was_stopped)
@@ -241,33 +246,23 @@ class _Climb:
 
 
 def _declared(
-    model: DeclaredModel,
+    model: Model,
     parameters: Any,
     init: Any,
     rng: np.random.Generator,
     climb: _Climb,
     keeper: Checkpoint | None,
-) -> EMResult:
-    """The fit of a declared model from one start: checks, sufficient statistics, EM, diagnosis."""
-    from .models.declared import preparing
+) -> DeclaredFits | None:
+    """The fits of a declared model, one start after the other; None for other models."""
+    if isinstance(model, LatentVariableModel):
+        return None
+    from .models.declared.fits import DeclaredFits
 
     if not (isinstance(init, str) and init == "k-means++"):
         raise ParameterError("init is for built-in models; a declared model takes parameters={name: value, …}")
     if parameters is not None and not isinstance(parameters, Mapping) and not hasattr(parameters, "domains"):
         raise ParameterError(f"parameters must map names to values, such as {{'rate': 1.0}}; got {parameters!r}")
-    source, start = climb.source, parameters
-    if not _is_start(parameters):
-        start = preparing.start(model, source, parameters or {}, rng, climb.executor)
-    pool = preparing.pool_of(source)
-    ready = partial(preparing.prepare, model, source, start, seed=int(rng.integers(2**62)), pool=pool)
-    if model.declaration.e_step == "saem":
-        if keeper is not None:
-            raise ParameterError("a fit by stochastic approximation cannot go on from a checkpoint")
-        result = climb.simulate(ready(), start, rng)
-    else:
-        prepared = ready() if keeper is None else keeper.prepared(model, source.layout, ready)
-        result = preparing.until_fine(partial(climb, checkpoint=keeper), prepared, start, pool)
-    return preparing.diagnosed(result, source, start, pool)
+    return DeclaredFits(cast("DeclaredModel", model), parameters, rng, climb, keeper)
 
 
 def as_checkpoint(checkpoint: Any, starts: int, restarts: int) -> Checkpoint | None:
@@ -353,26 +348,50 @@ def name_places(result: EMResult, source: Source) -> EMResult:
 
 def _name_rows(result: EMResult, source: Source) -> EMResult:
     concerned = sorted({finding.component for finding in result.findings if finding.component is not None})
-    if not concerned or result.model.per_group or result.model.family.per_group:
+    if not concerned or result.model.family.per_group:
         return result
-    rows: dict[int, list[int]] = {component: [] for component in concerned}
-    counts = dict.fromkeys(concerned, 0)
+    places = {component: _Place() for component in concerned}
     for batch in source:
-        assigned = result.model.infer(result.parameters, batch)[0].probabilities.argmax(axis=0)
-        for component in concerned:
-            found = np.flatnonzero((assigned == component) & (batch.unit_weights(per_group=False) > 0))
-            counts[component] += len(found)
-            rows[component] += (batch.first_row + found[:ROWS_NAMED]).tolist()
-    return replace(result, findings=tuple(_with_rows(finding, rows, counts) for finding in result.findings))
+        probabilities = getattr(result.model.infer(result.parameters, batch)[0], "probabilities", None)
+        if probabilities is None:  # z is no state
+            return result
+        assigned = probabilities.argmax(axis=0)
+        for component, place in places.items():
+            seen = (assigned == component) & (batch.unit_weights(per_group=False) > 0)
+            place.add(batch, np.flatnonzero(seen))
+    return replace(result, findings=tuple(_with_rows(finding, places) for finding in result.findings))
 
 
-def _with_rows(finding: Finding, rows: dict[int, list[int]], counts: dict[int, int]) -> Finding:
-    if finding.component not in rows:
+@dataclass
+class _Place:
+    """The rows that most probably belong to a component, and whether they are all the same."""
+
+    rows: list[int] = field(default_factory=list)
+    count: int = 0
+    first: Any = None
+    identical: bool = True
+
+    def add(self, batch: Batch, found: Array) -> None:
+        if not len(found):
+            return
+        named = found[:ROWS_NAMED]
+        self.rows += (batch.first_row + named if batch.rows is None else batch.rows[named]).tolist()
+        self.count += len(found)
+        values = batch.values[found]
+        self.first = values[0] if self.first is None else self.first
+        self.identical = self.identical and bool(np.all((values == self.first) | (values != values)))
+
+    def __str__(self) -> str:
+        listed = ", ".join(map(str, self.rows[:ROWS_NAMED])) or "none"
+        more = self.count - min(ROWS_NAMED, len(self.rows))
+        same = ", all identical" if self.count > 1 and self.identical else ""
+        return f"{listed}{f' and {more} more' if more > 0 else ''}{same}"
+
+
+def _with_rows(finding: Finding, places: dict[int, _Place]) -> Finding:
+    if finding.component not in places:
         return finding
-    listed = ", ".join(str(row) for row in rows[finding.component][:ROWS_NAMED]) or "none"
-    more = counts[finding.component] - min(ROWS_NAMED, len(rows[finding.component]))
-    text = f"{finding.message} (its rows: {listed}{f' and {more} more' if more > 0 else ''})"
-    return replace(finding, message=text)
+    return replace(finding, message=f"{finding.message} (its rows: {places[finding.component]})")
 
 
 def _whole(name: str, value: Any, least: int) -> int:

@@ -151,7 +151,8 @@ def test_a_component_that_collapses_is_held_by_the_floor_and_told_with_its_rows(
 def test_other_families_hold_and_tell_a_collapse_too(name: str) -> None:
     X = np.repeat(with_outlier(), np.where(np.arange(41) == 25, 4, 1), axis=0)
     messages = told(built(name), X)
-    assert any("held by the floor" in message and "its rows: 25, 26, 27, 28)" in message for message in messages)
+    rows = "its rows: 25, 26, 27, 28, all identical)"
+    assert any("held by the floor" in message and rows in message for message in messages)
 
 
 @pytest.mark.parametrize("family", [FullGaussian(), DiagonalGaussian()])
@@ -204,3 +205,17 @@ def test_the_iteration_limit_is_told_and_is_no_convergence(name: str) -> None:
         estimator.fit(suiting(name))
     assert not estimator.converged_
     assert estimator.result_.status is Status.MAX_ITER
+
+
+@pytest.mark.parametrize("name", ["GaussianMixture", "GaussianHMM"])
+def test_a_component_on_identical_rows_is_told_with_their_numbers(name: str) -> None:
+    rows = np.random.default_rng(1).normal(size=(60, 2))
+    rows[[17, 23, 40]] = 8.0
+    options = {"n_iter": 200, "min_covar": 1e-6, "covars_prior": 0.0} if name == "GaussianHMM" else {}
+    estimator = getattr(em, name)(2, random_state=0, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        component = int(estimator.fit(rows).predict(rows)[17])
+    found = next(finding for finding in estimator.result_.findings if finding.code == "floor")
+    assert found.component == component and found.message.startswith(f"component {component}:")
+    assert found.message.endswith("(its rows: 17, 23, 40, all identical)")

@@ -10,6 +10,8 @@ from inference.stationary import FACTORS, murray
 
 import latentem as em
 from latentem import estimators
+from latentem.em import iterate
+from latentem.execution import Serial
 from latentem.inference import Verdict
 
 pytestmark = pytest.mark.filterwarnings("ignore::latentem.FindingWarning")
@@ -132,3 +134,13 @@ def test_scores_of_a_fit_in_units_and_of_one_as_it_came_agree():
     other = em.FactorAnalysis(1, tol=1e-8, certify=True).fit(FACTORS).result_.certificate
     assert own.verdict is other.verdict is Verdict.MAXIMUM
     np.testing.assert_allclose(own.eigenvalues, other.eigenvalues, atol=1e-4)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", CASES)
+def test_the_way_can_be_gone_again_from_its_start(name):
+    """Those that rescale columns inside tell their start in the user's units."""
+    estimator, data = CASES[name]
+    result = estimator.set_params(certify=False).fit(data).result_
+    first = next(iterate(result.model, result.source, result.start, executor=Serial()))
+    assert first.objective == pytest.approx(result.history[0][1], rel=1e-9)

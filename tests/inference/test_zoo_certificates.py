@@ -10,6 +10,8 @@ import zoo
 
 import latentem as em
 from latentem.data import ArraySource
+from latentem.em import iterate
+from latentem.execution import Serial
 from latentem.inference import Verdict
 from latentem.model import LatentVariableModel, ModelParameters
 from latentem.result import EMResult
@@ -69,3 +71,12 @@ def test_a_certified_fit_is_a_maximum(family, latent):
     assert found.remaining_gain < 1e-2
     assert found.passes <= 2 * result.n_parameters + 60
     assert -1e-6 <= found.rate <= 1 + found.error
+
+
+@pytest.mark.parametrize(("family", "latent"), PAIRS, ids=[" x ".join(pair) for pair in PAIRS])
+def test_the_way_can_be_gone_again_from_its_start(family, latent):
+    model, params, x, options = drawn(family, latent)
+    begin = params.unflatten(params.flatten() + 0.01)
+    result = em.fit(model, x, parameters=begin if model.admissible(begin) else params, max_iter=1, **options)
+    first = next(iterate(result.model, result.source, result.start, executor=Serial()))
+    assert first.objective == pytest.approx(result.history[0][1], rel=1e-9)

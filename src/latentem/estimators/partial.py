@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from math import nan
 from typing import Any
@@ -74,6 +75,32 @@ def learnt(
     return stepped(stepping, state, found, n_rows, step_size=steps), found
 
 
+def learn(estimator: Any, source_of: Callable[[bool], Source], step_size: Any, batch_of: Any = None) -> Any:
+    """One step of online EM by an estimator that says how a stream begins, goes on, and is shown.
+
+    Parameters
+    ----------
+    estimator : estimator with `_first`, `_next` and `_show_stream`
+    source_of : callable
+        Whether this is the first batch → its rows.
+    step_size : StepSize or None
+    batch_of : callable, optional
+        The rows → those that are folded over, if they are others.
+    """
+    estimator._validate_params()
+    with unchanged_on_error(estimator):
+        fresh = not hasattr(estimator, "result_")
+        source = source_of(fresh)
+        model, state, seen = estimator._first(source) if fresh else estimator._next(source)
+        check_source(model, source)
+        folded = source if batch_of is None else batch_of(source)
+        state, found = learnt(model, state, folded, source.n_rows, estimator.executor, step_size)
+        seen = [*seen, found.log_likelihood / (found.weight or 1.0)]
+        estimator._stream = state, seen
+        estimator._show_stream(model, state, seen)
+    return estimator
+
+
 class LearnsByBatches:
     """`partial_fit` of mixtures."""
 
@@ -88,17 +115,7 @@ class LearnsByBatches:
     def partial_fit(
         self: Any, X: Any, y: Any = None, sample_weight: Any = None, labels: Any = None, *, step_size: Any = None
     ) -> Any:
-        self._validate_params()
-        with unchanged_on_error(self):
-            fresh = not hasattr(self, "result_")
-            source = self._source(X, sample_weight, labels, reset=fresh)
-            model, state, seen = self._first(source) if fresh else self._next(source)
-            check_source(model, source)
-            state, found = learnt(model, state, collapse(source), source.n_rows, self.executor, step_size)
-            seen = [*seen, found.log_likelihood / (found.weight or 1.0)]
-            self._stream = state, seen
-            self._show_stream(model, state, seen)
-        return self
+        return learn(self, lambda fresh: self._source(X, sample_weight, labels, reset=fresh), step_size, collapse)
 
     partial_fit.__doc__ = PARTIAL_DOC.format(
         data="""X : array-like (n, D), or Source

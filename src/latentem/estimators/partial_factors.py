@@ -16,8 +16,7 @@ from ..result import EMResult, Step
 from ..streaming import online_result
 from .factor_units import Units
 from .inputs import require_observed
-from .partial import PARTIAL_DOC, learnt, resumed_state
-from .undoing import unchanged_on_error
+from .partial import PARTIAL_DOC, learn, resumed_state
 
 
 class LearnsRows:
@@ -28,19 +27,7 @@ class LearnsRows:
     result_: EMResult
 
     def partial_fit(self: Any, X: Any, y: Any = None, sample_weight: Any = None, *, step_size: Any = None) -> Any:
-        self._validate_params()
-        with unchanged_on_error(self):
-            fresh = not hasattr(self, "result_")
-            source = self._source(X, sample_weight, reset=fresh)
-            model, state, seen = self._first(source) if fresh else self._next(source)
-            state, found = learnt(model, state, source, source.n_rows, self.executor, step_size)
-            seen = [*seen, found.log_likelihood / (found.weight or 1.0)]
-            self._stream = state, seen
-            self.result_ = online_result(model, state, tuple((Step.STOCHASTIC, value) for value in seen))
-            self._show(state.best, self._factors(source.n_columns))
-            self.loglike_, self.n_iter_, self.converged_ = list(seen), state.step, False
-            self._moments = None
-        return self
+        return learn(self, lambda fresh: self._source(X, sample_weight, reset=fresh), step_size)
 
     partial_fit.__doc__ = PARTIAL_DOC.format(
         data="""X : array-like (n, p), or Source
@@ -70,3 +57,9 @@ class LearnsRows:
             return result.model, *self._stream
         weight = sum(float(batch.unit_weights(per_group=False).sum()) for batch in source)
         return result.model, resumed_state(result, result.parameters, weight), []
+
+    def _show_stream(self: Any, model: LatentVariableModel, state: OnlineState, seen: list[float]) -> None:
+        self.result_ = online_result(model, state, tuple((Step.STOCHASTIC, value) for value in seen))
+        self._show(state.best, self._factors(self.n_features_in_))
+        self.loglike_, self.n_iter_, self.converged_ = list(seen), state.step, False
+        self._moments = None

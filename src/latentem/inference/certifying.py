@@ -48,7 +48,7 @@ def certify(result: EMResult, *, executor: str | Executor | None = None, seed: i
     followed both ways: where the objective rises the point is a saddle, where it stays level a ridge.
 
     With more than 300 free parameters only the smallest curvatures are found, in at most 80 passes, and distances are
-    upper bounds.
+    upper bounds.  Where z is simulated there is no verdict: the certificate is that of the simulated log-likelihood.
 
     Parameters
     ----------
@@ -73,6 +73,9 @@ def certify(result: EMResult, *, executor: str | Executor | None = None, seed: i
     else:
         with examined(result, executor) as examination:
             found = _Case(examination, result.status).certificate()
+    variance = float(getattr(result.expectation.statistics, "variance", 0.0))
+    if variance > 0 and result.status is not Status.UNBOUNDED:
+        found = _of_simulation(found, variance)
     return replace(found, reasons=(*found.reasons, *told_of_ascent(result.ascent)))
 
 
@@ -242,6 +245,16 @@ def _judged_many(draft: Certificate, found: Leading, surface: Surface, point: Po
     if draft.distance > NEAR:
         return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(GO_ON, *told))
     return _as_maximum(draft, told)
+
+
+def _of_simulation(found: Certificate, variance: float) -> Certificate:
+    """What can be said where only a simulated log-likelihood was looked at: no verdict of the true one."""
+    reason = (
+        f"the log-likelihood is simulated, with a standard error of {np.sqrt(variance):.2g}, and what was looked at is "
+        f"the simulated one (there: {found.verdict.name.lower().replace('_', ' ')}); an E-step without simulation "
+        "would decide: e_step='auto', where the model allows quadrature"
+    )
+    return replace(found, verdict=Verdict.UNDECIDED, reasons=(reason, *found.reasons), way_out=None)
 
 
 def opened_edges(surface: Surface, point: Point, lengths: FloatArray, edges: tuple[Edge, ...]) -> tuple[Edge, ...]:

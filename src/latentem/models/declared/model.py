@@ -237,9 +237,8 @@ class DeclaredModel(Model):
             Whether the pool is all the data.
         rng : Generator
         """
-        model = replace(self, layout=pool.layout or Layout.vector(pool.n_columns))
+        model = self.at(params, pool)
         functions, x = model._functions(pool), model.rows(pool)
-        model = replace(model, estep=self.estep.prepared(functions, params.values, x, pool))
         points = model.infer(params, pool)
         chosen = first_rows_too(functions, rng.permutation(len(points.rows)), x[points.rows])[:POOL_POINTS]
         complete = complete and not model.declaration.space.dimension and len(chosen) == len(points.rows)
@@ -247,6 +246,16 @@ class DeclaredModel(Model):
             model,
             basis=find_basis(functions, params, x[points.rows[chosen]], points.u[chosen], rng, complete),
         )
+
+    def at(self, params: DeclaredParameters, pool: Batch) -> DeclaredModel:
+        """The model with an E-step for data like a pool of them, near θ."""
+        model = replace(self, layout=pool.layout or Layout.vector(pool.n_columns))
+        functions, x = model._functions(pool), model.rows(pool)
+        return replace(model, estep=self.estep.prepared(functions, params.values, x, pool))
+
+    def seeded(self, seed: int) -> DeclaredModel:
+        """The model whose E-step draws other random numbers, if any."""
+        return replace(self, estep=self.estep.seeded(seed))
 
     def refined(self, params: DeclaredParameters, pool: Batch) -> DeclaredModel | None:
         """The model with a finer E-step where that is needed at θ, else None."""

@@ -46,9 +46,25 @@ def pool_of(source: Source) -> Batch:
 
 
 def prepare(
-    model: DeclaredModel, source: Source, params: DeclaredParameters, seed: int = 0, pool: Batch | None = None
+    model: DeclaredModel,
+    source: Source,
+    params: DeclaredParameters,
+    seed: int = 0,
+    pool: Batch | None = None,
+    known: Basis | NoBasis | None = None,
 ) -> DeclaredModel:
     """The model as it will be fitted to these data from this start; the same for the same data, start and seed.
+
+    Parameters
+    ----------
+    model, source, params
+        What is fitted, to what, from where.
+    seed : int
+        Of the random numbers of a simulated E-step.
+    pool : Batch, optional
+        See `pool_of`.
+    known : Basis or NoBasis, optional
+        Sufficient statistics, as they were found for these data from another start; they are looked for unless given.
 
     Raises
     ------
@@ -57,30 +73,34 @@ def prepare(
     """
     rng, pool = np.random.default_rng(0), pool_of(source) if pool is None else pool
     check_declaration(model, params, pool)
-    if looks_up_data(model._functions(pool)):
+    if known is None and looks_up_data(model._functions(pool)):
         for _ in check_indices(model, params, source):
             pass
     complete = len(pool) == source.n_rows
+    if known is not None:
+        return replace(model.at(params, pool), basis=known).seeded(seed)
     prepared = model.prepared(params, pool, complete, rng)
     if isinstance(prepared.basis, NoBasis) and params.n_free:
         # Far from the data log densities cancel; sufficient statistics found elsewhere are the same.
         for elsewhere in starts.likeliest(model, pool, {}, rng)[:1]:
             found = model.prepared(elsewhere, pool, complete, rng).basis
             prepared = replace(prepared, basis=found if isinstance(found, Basis) else prepared.basis)
-    return replace(prepared, estep=prepared.estep.seeded(seed))
+    return prepared.seeded(seed)
 
 
 def until_fine(
-    climb: Callable[[DeclaredModel, DeclaredParameters], EMResult],
-    model: DeclaredModel,
-    params: DeclaredParameters,
-    pool: Batch,
+    climb: Callable[[DeclaredModel, DeclaredParameters], EMResult], result: EMResult, pool: Batch
 ) -> EMResult:
     """A fit, gone on with for as long as its E-step turns out too coarse where it ends."""
-    result = climb(model, params)
     while result.status.converged and (finer := result.model.refined(result.parameters, pool)) is not None:
         more = climb(finer, result.parameters)
-        result = replace(more, history=result.history + more.history, n_iter=result.n_iter + more.n_iter)
+        result = replace(
+            more,
+            history=result.history + more.history,
+            n_iter=result.n_iter + 1 + more.n_iter,
+            ascent=result.ascent + more.ascent,
+            start=result.start,
+        )
     return result
 
 

@@ -253,7 +253,10 @@ def _instead(
     model: DeclaredModel, source: Source, start: DeclaredParameters, reason: str, options: dict[str, Any]
 ) -> EMResult:
     """Monte Carlo EM, with a finding that says why."""
-    result = until_fine(lambda finer, params: run(finer, source, params, **options), model, start, pool_of(source))
+    def climb(finer: DeclaredModel, params: DeclaredParameters) -> EMResult:
+        return run(finer, source, params, **options)
+
+    result = until_fine(climb, climb(model, start), pool_of(source))
     told = (
         Finding(
             "saem",
