@@ -1,5 +1,8 @@
 """Sphinx configuration."""
 
+import sys
+from pathlib import Path
+
 project = "latentem"
 author = "The latentem developers"
 copyright = "2026, The latentem developers"  # noqa: A001 - Sphinx asks for this name
@@ -11,3 +14,13 @@ exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "latentem"
 nitpicky = True
+
+# The reference: signatures and docstrings, whose types are words and no links.
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+extensions += ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "docstrings"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+napoleon_google_docstring = False
+napoleon_use_ivar = True
+nitpick_ignore_regex = [("py:.*", ".*")]
+suppress_warnings = ["ref.python"]
