@@ -19,6 +19,12 @@ def _escaped(match: re.Match[str]) -> str:
     return f"`{match[1]}`" if match[1] else f"\\{match[2]}"
 
 
+def without_requests(*given: Any) -> bool | None:
+    """Leave out what scikit-learn generates, `set_fit_request` and its like; None leaves others as they are."""
+    return True if re.fullmatch(r"[gs]et_(metadata_routing|\w+_request)", given[2]) else None
+
+
 def setup(app: Any) -> dict[str, Any]:
     app.connect("autodoc-process-docstring", as_plain_text, priority=600)
+    app.connect("autodoc-skip-member", without_requests)
     return {"parallel_read_safe": True}
