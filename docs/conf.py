@@ -3,7 +3,8 @@
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE / "_ext")]
 
 project = "latentem"
 author = "The latentem developers"
@@ -19,6 +20,15 @@ html_static_path = ["_static"]
 html_css_files = ["pages.css"]
 html_title = "latentem"
 nitpicky = True
+
+# The reference: signatures and docstrings, whose types are words and no links.
+extensions += ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "docstrings"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "none"
+napoleon_google_docstring = False
+napoleon_use_ivar = True
+nitpick_ignore_regex = [("py:.*", ".*")]
+suppress_warnings = ["ref.python"]
 
 
 def setup(app):

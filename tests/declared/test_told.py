@@ -179,6 +179,19 @@ def test_no_data_and_ragged_data_are_told(data, message):
         em.fit(declared(two_means), data, parameters=START)
 
 
+def test_short_runs_that_come_near_a_limit_have_a_score():
+    """Before a model is prepared it has no pivots; the simulated E-step stands still within few iterations."""
+
+    def kinked(x, z, theta):
+        return norm.logpdf(z).sum() + norm.logpdf(x, theta.scale * jnp.abs(z).sum(), 0.3)
+
+    rng = np.random.default_rng(0)
+    x = np.abs(rng.normal(size=(12, 2))).sum(axis=1)
+    model = em.latent_variable_model(kinked, latent=em.Normal(2), parameters={"scale": em.Positive()})
+    source = as_source(x, grouping=Grouping())
+    assert initial_parameters(model, source, given={}, rng=rng, executor=em.Serial())["scale"] > 0
+
+
 # -- results -----------------------------------------------------------------------------------
 
 

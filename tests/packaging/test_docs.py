@@ -69,15 +69,34 @@ def public_names(room: str) -> set[str]:
     return top | {name for name in exported if name[0] != "_"}
 
 
-def test_the_page_of_names_has_every_public_name_once_and_no_other() -> None:
+def names_by_room() -> dict[str, list[str]]:
+    """What the page of names lists."""
     page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
     _, *parts = re.split(r"^## `latentem\.([\w.]+)`\n", page, flags=re.MULTILINE)
-    listed = {
+    return {
         room: sorted(re.findall(r"^- `(\w+)`: \S", lines, re.MULTILINE))
         for room, lines in zip(parts[::2], parts[1::2], strict=True)
     }
+
+
+def test_the_page_of_names_has_every_public_name_once_and_no_other() -> None:
+    listed = names_by_room()
     rooms = {*latentem._HOME.values(), *latentem._MODULES}
     assert listed == {room: sorted(public_names(room)) for room in rooms if public_names(room)}
+
+
+def test_the_reference_has_every_public_name_once_and_no_other() -> None:
+    folder = ROOT / "docs" / "reference"
+    documented = {
+        page.read_text(encoding="utf-8").split("`")[1].removeprefix("latentem."): sorted(
+            re.findall(r"^\.\. auto\w+:: latentem\.[\w.]+\.(\w+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        )
+        for page in folder.glob("*.md")
+        if page.stem != "index"
+    }
+    assert documented == names_by_room()
+    listed = set(re.findall(r"^[a-z-]+$", (folder / "index.md").read_text(encoding="utf-8"), re.MULTILINE))
+    assert listed == {page.stem for page in folder.glob("*.md")} - {"index"}
 
 
 def test_links_between_pages_lead_somewhere() -> None:

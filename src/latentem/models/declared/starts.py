@@ -8,6 +8,7 @@ likeliest on a pool of rows make a few EM iterations each, and the best of these
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 import numpy as np
@@ -19,6 +20,7 @@ from ...em import Executor, iterate
 from ...errors import LatentemError, ParameterError
 from ..starts import PoolSource, draw_pool
 from .checking.checks import check_values
+from .m_steps.sufficient import NoBasis
 from .model import DeclaredModel
 from .parameters import DeclaredParameters, logarithms, without_constraints
 
@@ -151,6 +153,8 @@ def _short_run(
 ) -> tuple[float, DeclaredParameters]:
     """A few EM iterations on the pool, as far as they get."""
     small = PoolSource(pool, source.names)
+    # Without pivots Q's slope comes from the data: near a limit the loop asks for it.
+    model = replace(model, basis=NoBasis("a short run does without"))
     best: tuple[float, DeclaredParameters] = (-np.inf, params)
     try:
         with np.errstate(all="ignore"):
