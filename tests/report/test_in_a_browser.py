@@ -6,6 +6,10 @@ from itertools import pairwise
 
 import pytest
 
+PHONE = {"width": 360, "height": 740}
+# Red, green and blue of the paper, added.
+BRIGHTNESS = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).reduce((a, b) => a + +b, 0)"
+
 
 @pytest.fixture(scope="module")
 def seen(browser, page):
@@ -95,7 +99,7 @@ def test_every_chart_has_a_name_a_description_and_a_table(seen):
         assert figure.locator("details table tbody tr").count() > 0
 
 
-@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, {"viewport": {"width": 360, "height": 740}}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"color_scheme": "dark"}, {"viewport": PHONE}], ids=str)
 def test_no_violation_of_accessibility_is_found(browser, page, options):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
     context = browser.new_context(**options, bypass_csp=True)
@@ -108,7 +112,7 @@ def test_no_violation_of_accessibility_is_found(browser, page, options):
 
 
 def test_it_fits_a_phone(browser, page):
-    context = browser.new_context(viewport={"width": 360, "height": 740})
+    context = browser.new_context(viewport=PHONE)
     tab = context.new_page()
     tab.goto(page.as_uri())
     assert tab.evaluate("document.documentElement.scrollWidth") <= 360
@@ -123,10 +127,9 @@ def test_dark_and_print_are_legible(browser, page):
     context = browser.new_context(color_scheme="dark")
     tab = context.new_page()
     tab.goto(page.as_uri())
-    brightness = "getComputedStyle(document.body).backgroundColor.match(/\\d+/g).slice(0, 3).reduce((a, b) => a + +b, 0)"
-    assert tab.evaluate(brightness) < 150
+    assert tab.evaluate(BRIGHTNESS) < 150
     tab.emulate_media(media="print")
-    assert tab.evaluate(brightness) > 700
+    assert tab.evaluate(BRIGHTNESS) > 700
     assert tab.evaluate("getComputedStyle(document.body).color.match(/\\d+/g)[0]") < "60"
     assert len(tab.pdf()) > 10_000
     context.close()

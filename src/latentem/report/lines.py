@@ -119,7 +119,7 @@ class Explored:
 
     @property
     def off_top(self) -> float:
-        """By what share of its rise a bound is higher elsewhere on the line than where the M-step leads; 0 at the top."""
+        """By what share of its rise a bound is higher elsewhere on its line than where the M-step leads."""
         shares = [_off_top(line) for line in self.along if line is not None]
         return max(shares, default=0.0)
 

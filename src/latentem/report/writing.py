@@ -150,7 +150,7 @@ def _measured(result: EMResult, certificate: Any, workers: Executor, compare: bo
 
 
 def _at_limit(result: EMResult, trail: Trail, limit: Limit, workers: Executor, seconds: float) -> Any:
-    """The certificate of the limit of the way, where the fit's own is that of another point; None if that takes long."""
+    """The certificate of the limit of the way, where the fit's own is of another point; None if that takes long."""
     if 4 * result.n_parameters * trail.seconds > seconds:
         return None
     end = limit.end
