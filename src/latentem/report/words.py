@@ -175,7 +175,7 @@ def _measured(methods: Methods) -> str:
     for name, row in rows.items():
         if name in ("em", "auto", *methods.direct):
             parts.append(
-                f"{name} took {row['passes']:.0f} passes"
+                f"{name} took {times(int(row['passes']), 'pass', 'passes')}"
                 if row["arrived"]
                 else f"{name} was not there after {times(methods.passes, 'pass', 'passes')}"
             )
