@@ -1,0 +1,222 @@
+"""`write_report`: measure what the page shows, and write it."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..em import Executor
+from ..errors import LatentemError, ParameterError
+from ..execution.opening import opened
+from ..io.atomic import write_atomically
+from ..result import EMResult
+from .estimates import candidate_rows, estimates, maxima_rows, readable
+from .identity import Residual, residuals
+from .limit import Limit, find_limit
+from .lines import Explored, explore
+from .methods import Methods, compare_methods
+from .numbers import percent, said, times
+from .pagedata import ascent_data, explorer_data, limit_data, methods_data, steps_data
+from .provenance import provenance
+from .rendering import render
+from .trail import Trail, go_again, missing_way
+from .words import answers, verdict
+
+MOST_BYTES = 1_000_000
+# Shares of the time: the way gone again, lines and planes, the limit, other methods.
+WAY, LINES, LIMIT, METHODS = 0.2, 0.4, 0.1, 0.3
+NO_ANSWERS: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What going the way again told."""
+
+    trail: Trail
+    explored: Explored
+    residuals: tuple[Residual, ...]
+    limit: Limit
+    methods: Methods | None
+
+
+def write_report(
+    result: EMResult,
+    path: str | os.PathLike[str],
+    *,
+    title: str | None = None,
+    candidates: Any = (),
+    compare: bool = True,
+    seconds: float = 60.0,
+    seed: Any = None,
+    command: str | None = None,
+    executor: str | Executor | None = None,
+) -> Path:
+    """Write the report of a fit: one page of HTML that needs nothing else, no network and no other file.
+
+    The way of the fit is gone again by plain EM from `result.start`.  The page shows the log-likelihood and its lower
+    bound at every half-step, ℓ = Q + H + KL as bars, the distance to the limit beside its rate, the data with the
+    components, estimates with standard errors, and what other methods would have done.  What cannot be shown is said,
+    with the reason.
+
+    Parameters
+    ----------
+    result : EMResult
+        With its `source`, as `fit` returned it; of one read from a file the page shows little.
+    path : path
+        Where to; an existing file is replaced.
+    title : str, optional
+    candidates : mapping from label to EMResult, or sequence of EMResult or (label, EMResult), optional
+        Models that the result was chosen from.
+    compare : bool
+        Whether other methods are run from the same start.
+    seconds : float
+        About how long measuring may take, beside the certificate and the standard errors.
+    seed : optional
+        What the fit's random choices came from, to be shown.
+    command : str, optional
+        The code or the command that makes the fit again, to be shown.
+    executor : None, "serial", "threads", "processes" or Executor
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ParameterError
+        `seconds` is not positive, or the page would be larger than 1 MB.
+    """
+    if not seconds > 0:
+        raise ParameterError(f"seconds must be above 0, got {seconds!r}")
+    target = Path(path)
+    missing = missing_way(result)
+    with opened(executor) as workers:
+        certificate, why_none = _certificate(result, workers)
+        measured = None if missing else _measured(result, workers, compare, seconds)
+    options = {"compare": compare, "seconds": f"{seconds:g}"}
+    content, data = _content(result, measured, certificate, why_none, seconds)
+    content |= {
+        "title": title or f"Report of a fit: {_model_name(result)}",
+        "missing": missing,
+        "candidates": candidate_rows(result, candidates),
+        "provenance": provenance(result, seed=seed, command=command, options=options),
+    }
+    text = render(content, data).encode("utf-8")
+    if len(text) > MOST_BYTES:
+        raise ParameterError(f"the page would have {len(text):,} bytes, more than {MOST_BYTES:,}; fit fewer parameters")
+    write_atomically(target, lambda file: file.write(text))
+    return target
+
+
+def _certificate(result: EMResult, workers: Executor) -> tuple[Any, str]:
+    """The certificate of the fit, made now if there is none, or why there is none."""
+    if result.certificate is not None:
+        return result.certificate, ""
+    try:
+        return result.certify(executor=workers), ""
+    except (LatentemError, ArithmeticError, ValueError, AssertionError, NotImplementedError) as error:
+        return None, f"{error}."
+
+
+def _measured(result: EMResult, workers: Executor, compare: bool, seconds: float) -> Measured:
+    trail = go_again(result, workers, seconds=WAY * seconds)
+    explored = explore(trail, LINES * seconds)
+    limit = find_limit(trail, LIMIT * seconds)
+    methods = compare_methods(trail, METHODS * seconds) if compare else None
+    return Measured(trail, explored, residuals(trail), limit, methods)
+
+
+def _model_name(result: EMResult) -> str:
+    name = getattr(getattr(result.model, "declaration", None), "name", None)
+    if name is not None:
+        return str(name)
+    parts = [type(part).__name__ for part in (getattr(result.model, "latent", None), getattr(result.model, "family", None))]
+    return " with ".join(part for part in parts if part != "NoneType") or type(result.model).__name__
+
+
+def coordinate_labels(parameters: Any, names: Any) -> list[str]:
+    """What the unconstrained coordinates are called on the page."""
+    return [_shorter(label, names) for label in parameters.coordinate_names()]
+
+
+def _shorter(label: str, names: Any) -> str:
+    return label.replace("emission.", "").replace("latent.", "")
+
+
+def _content(
+    result: EMResult, measured: Measured | None, certificate: Any, why_none: str, seconds: float
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    names = () if result.source is None else tuple(result.source.names)
+    affordable = measured is None or 5 * result.n_parameters * measured.trail.seconds < max(seconds, 30.0)
+    content: dict[str, Any] = {
+        "result": result,
+        "model_name": _model_name(result),
+        "verdict": verdict(result, certificate, why_none),
+        "certificate": certificate,
+        "estimates": estimates(result, names, affordable),
+        "maxima": maxima_rows(result),
+        "starts": None if result.maxima is None else result.maxima.starts,
+        "said": said,
+        "percent": percent,
+        "times": times,
+        "measured": measured,
+        "answers": NO_ANSWERS,
+        "picture": None,
+        "worst_residual": None,
+    }
+    if measured is None:
+        return content, {"steps": []}
+    trail = measured.trail
+    picture = _picture(trail, seed=0)
+    content |= {
+        "answers": answers(trail, measured.residuals, measured.limit, measured.methods, certificate),
+        "picture": picture,
+        "worst_residual": max((abs(one.value) for one in measured.residuals), default=None),
+        "same_end": abs(measured.limit.objective - result.objective) <= 1e-3,
+    }
+    labels = coordinate_labels(trail.end.parameters, names)
+    return content, {
+        "steps": steps_data(trail),
+        "explorer": explorer_data(trail, measured.explored, labels),
+        "ascent": ascent_data(trail, measured.residuals),
+        "limit": {**limit_data(measured.limit), **_rates(certificate)},
+        "methods": methods_data(measured.methods),
+        "picture": picture,
+        "table": _components(trail),
+    }
+
+
+def _rates(certificate: Any) -> dict[str, float | None]:
+    missing = getattr(certificate, "missing_information", np.nan)
+    return {"missing": float(missing) if np.isfinite(missing) else None}
+
+
+def _picture(trail: Trail, seed: int) -> Any:
+    """What is drawn of data and components, where there is a picture for such a model."""
+    try:
+        from .pictures import picture_of
+    except ImportError:
+        return None
+    return picture_of(trail, np.random.default_rng(seed))
+
+
+def _components(trail: Trail) -> list[list[Any]]:
+    """Name of each entry, and its value at each shown step, for want of a picture."""
+    from ..inference import natural
+
+    labels = natural.labels(trail.end.parameters)
+    shapes = [np.shape(array) for array in trail.end.parameters.arrays().values()]
+    per_entry = [shape for shape in shapes for _ in range(int(np.prod(shape)))]
+    rows = np.array([natural.entries(step.parameters) for step in trail.steps]).T[:MOST_ENTRIES]
+    return [
+        [readable(label, trail.names, shape), [float(f"{value:.5g}") for value in row]]
+        for label, shape, row in zip(labels, per_entry, rows, strict=False)
+    ]
+
+
+MOST_ENTRIES = 40
