@@ -37,11 +37,26 @@ def states(subject: Subject) -> dict[str, Any]:
         "first": 0,
         "responsibilities": packed_shares(shown.responsibilities),
         "paths": [_coded(path[:t]) for _, path, _ in found],
-        "transitions": np.round([matrix for _, _, matrix in found], 4).tolist(),
-        "averaged": not hasattr(subject.parameters[0].latent, "transition"),
         "weights": significant(shown.weights, 3),
-        "parts": [part for part in [picture_of_family(shown)] if part is not None],
+        "parts": [part for part in [_moves(subject, found), picture_of_family(shown)] if part is not None],
     }
+
+
+def _moves(subject: Subject, found: list[Any]) -> dict[str, Any]:
+    """Where states lead, as a table."""
+    constant = _is_constant(subject.parameters[0].latent)
+    how = "Probabilities of the next state" if constant else "Shares of the expected transitions, over all rows seen"
+    return {
+        "kind": "transitions",
+        "title": "Where the states lead",
+        "description": f"{how}: a row for the state that is left, a column for the one that follows.",
+        "table": np.round([matrix for _, _, matrix in found], 4).tolist(),
+    }
+
+
+def _is_constant(latent: Any) -> bool:
+    """Whether one matrix holds for all rows."""
+    return not callable(getattr(latent, "transition", len))
 
 
 def _inferred(model: Any, params: Any, batch: Batch) -> tuple[FloatArray, Array, FloatArray]:
@@ -62,7 +77,7 @@ def _decoded(model: Any, params: Any, batch: Batch) -> Array | None:
 
 def _transitions(latent: Any, posterior: Any) -> FloatArray:
     """The chain's own matrix, or the share of the expected transitions where each row has one of its own."""
-    if hasattr(latent, "transition"):
+    if _is_constant(latent):
         return np.asarray(latent.transition)
     pairs = posterior.pairs.sum(axis=0)
     total = pairs.sum(axis=1, keepdims=True)
