@@ -55,6 +55,8 @@ HEAVY = {
     "sklearn": {"estimators", "cli"},
     "matplotlib": {"plots", "report", "cli"},
     "jax": {"models.declared"},
+    "jinja2": {"report"},
+    "markupsafe": {"report"},
     "pandas": set(),
     "polars": set(),
     "pyarrow": {"io", "cli"},

@@ -100,6 +100,7 @@ _MODULES = (
     "latents",
     "models",
     "plots",
+    "report",
     "testing",
 )
 _HOME = {name: module for module, names in _NAMES.items() for name in names}

@@ -9,6 +9,7 @@ from . import (
     latents as latents,
     models as models,
     plots as plots,
+    report as report,
     testing as testing,
 )
 from .acceleration import (

@@ -205,6 +205,12 @@ class EMResult:
 
         return certify(self, **options)
 
+    def report(self, path: Any, **options: Any) -> Any:
+        """Write a page of HTML that shows what EM did here; see `report.write_report`."""
+        from .report import write_report
+
+        return write_report(self, path, **options)
+
     def standard_errors(self, method: str = "oakes", **options: Any) -> Any:
         """Standard errors of the estimates, and why some have none; see `inference.standard_errors`."""
         from .inference import standard_errors

@@ -1,4 +1,4 @@
-"""The command line: `latentem fit`, `predict`, `sample`, `show`, `compare`, `info`, `demo`.
+"""The command line: `latentem fit`, `predict`, `sample`, `show`, `compare`, `report`, `info`, `demo`.
 
 Exit codes: 0 fine; 1 fitted, but not converged or interrupted; 2 bad input, with one message and no traceback.
 """
@@ -14,6 +14,7 @@ from .demo import demo
 from .errors import Commands
 from .fit import fit
 from .info import info
+from .report import report
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -22,5 +23,5 @@ def main() -> None:
     """Fit latent variable models by Expectation-Maximization, and be told honestly how far it came."""
 
 
-for _command in (fit, predict, sample, show, compare, info, demo):
+for _command in (fit, predict, sample, show, compare, report, info, demo):
     main.add_command(_command)

@@ -23,8 +23,9 @@ MOST_COMPONENTS = 6
     show_default=True,
     help="Where the figure, the model and the data go.",
 )
+@click.option("--report", is_flag=True, help="Write a page that shows what EM did, too.")
 @click.pass_context
-def demo(ctx: click.Context, folder: Path) -> None:
+def demo(ctx: click.Context, folder: Path, report: bool) -> None:
     """Fit Gaussian mixtures with 1 to 6 components to 272 eruptions of Old Faithful, and explain what came of it."""
     from ..datasets import load_faithful
     from . import tell
@@ -40,7 +41,7 @@ def demo(ctx: click.Context, folder: Path) -> None:
     out.print(tell.choice_line(candidates, "bic", best, MOST_COMPONENTS))
     for part in tell.description(best, table.names, {}, out.width):
         out.print(part)
-    for line in _write(folder, table, candidates, best):
+    for line in _write(folder, table, candidates, best, report):
         out.print(line)
     if not best.converged or len(candidates) < MOST_COMPONENTS:
         ctx.exit(NOT_CONVERGED)
@@ -58,7 +59,7 @@ def _fit(table: Any) -> list[Any]:
     return fit_all("gaussian-mixture", Data(table), options)
 
 
-def _write(folder: Path, table: Any, candidates: list[Any], best: Any) -> list[str]:
+def _write(folder: Path, table: Any, candidates: list[Any], best: Any, report: bool) -> list[str]:
     """Write figure, model and data; the lines that say where they are and what to do with them."""
     from ..io.model_files import save
     from ..io.tables import write_table
@@ -67,26 +68,38 @@ def _write(folder: Path, table: Any, candidates: list[Any], best: Any) -> list[s
     _draw(figure, table, candidates, best)
     save(best.estimator, model, notes={"columns": list(table.names), "levels": {}})
     write_table(data, table)
+    page = [_page(folder / "old-faithful.html", candidates, best)] if report else []
     return [
         f"Figure: {figure}",
         f"Model:  {model}",
         f"Data:   {data}",
+        *page,
         "",
         "Try next:",
         *(f"  {command}" for command in next_commands(folder, model, data)),
     ]
 
 
+def _page(path: Path, candidates: list[Any], best: Any) -> str:
+    from .report import write_page
+
+    with quiet_warnings():
+        write_page(best, candidates, path, title="Old Faithful", seed=0, command="latentem demo --report")
+    return f"Report: {path}"
+
+
 def next_commands(folder: Path, model: Path, data: Path) -> list[str]:
     """Commands that work as they are printed, from where the demo ran."""
     me = own_command()
     model_, data_ = shlex.quote(str(model)), shlex.quote(str(data))
+    page = shlex.quote(str(folder / "fit.html"))
     drawn, assigned = shlex.quote(str(folder / "drawn.csv")), shlex.quote(str(folder / "assignments.csv"))
     return [
         f"{me} show {model_}",
         f"{me} predict {model_} {data_} --output {assigned}",
         f"{me} sample {model_} --rows 1000 --output {drawn}",
         f"{me} fit gaussian-mixture {data_} --components 2,3 --covariance full,tied,diag",
+        f"{me} report gaussian-mixture {data_} --components 2 --output {page}",
         f"{me} fit gamma-mixture {data_} --components 1..3",
         f"{me} info",
     ]

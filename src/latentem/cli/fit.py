@@ -54,6 +54,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 @click.option("--assignments", type=FILE, help="Write each row's component here (.csv, .tsv, .parquet).")
 @click.option("--probabilities", is_flag=True, help="Write the probabilities of all components too.")
 @click.option("--figure", type=FILE, help="Draw the model over the first two columns (.png, .pdf, .svg).")
+@click.option("--report", type=FILE, help="Write a page that shows what EM did (.html); see latentem report.")
 @click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")
 @click.pass_context
 def fit(ctx: click.Context, model: str, data: Path, **options: Any) -> None:
@@ -67,9 +68,26 @@ def fit(ctx: click.Context, model: str, data: Path, **options: Any) -> None:
     latentem fit gaussian-mixture data.parquet --components 1..9 --output model.latentem
     """
     _check_outputs(options)
+    content = read(model, data, options)
+    with quiet_warnings():
+        candidates = fit_all(model, content, options)
+        best = choose(candidates, options["criterion"])
+        _write(best, content, options)
+        if options["report"] is not None:
+            from .report import spelled, write_page
+
+            write_page(best, candidates, options["report"], seed=options["seed"], command=spelled(ctx))
+    if not options["quiet"]:
+        _print(candidates, best, content, options)
+    if not best.converged or len(candidates) < n_asked(options):
+        ctx.exit(NOT_CONVERGED)
+
+
+def read(model: str, data: Path, options: dict[str, Any]) -> Data:
+    """The table that the options ask for, in memory or streamed."""
     _check_sequences(model, options)
     categories = _categories(model, options["categories"])
-    content = read_data(
+    return read_data(
         data,
         columns=options["columns"],
         weights=options["weights"],
@@ -79,14 +97,6 @@ def fit(ctx: click.Context, model: str, data: Path, **options: Any) -> None:
         header=not options["no_header"],
         stream=is_streamed(data, options["stream"], _needs_memory(model, categories, options)),
     )
-    with quiet_warnings():
-        candidates = fit_all(model, content, options)
-        best = choose(candidates, options["criterion"])
-        _write(best, content, options)
-    if not options["quiet"]:
-        _print(candidates, best, content, options)
-    if not best.converged or len(candidates) < n_asked(options):
-        ctx.exit(NOT_CONVERGED)
 
 
 def fit_all(model: str, content: Data, options: dict[str, Any]) -> list[Candidate]:
@@ -194,6 +204,10 @@ def _check_outputs(options: dict[str, Any]) -> None:
         raise click.UsageError(f"--figure {options['figure']}: expected a file named *.png, *.pdf or *.svg")
     if options["output"] is not None and options["output"].suffix != MODEL_SUFFIX:
         raise click.UsageError(f"--output {options['output']}: expected a file named *{MODEL_SUFFIX}")
+    if options["report"] is not None:
+        from .report import check_page
+
+        check_page("report", options["report"])
     for name in ("output", "assignments", "figure", "checkpoint"):
         path: Path | None = options[name]
         if path is not None and not path.parent.is_dir():
@@ -252,7 +266,8 @@ def _print(candidates: list[Candidate], best: Candidate, content: Data, options:
         out.print(tell.choice_line(candidates, options["criterion"], best, n_asked(options)))
     for part in tell.description(best, content.names, content.levels, out.width):
         out.print(part)
-    for name, title in (("output", "Model"), ("assignments", "Assignments"), ("figure", "Figure")):
+    titles = {"output": "Model", "assignments": "Assignments", "figure": "Figure", "report": "Report"}
+    for name, title in titles.items():
         if options[name] is not None:
             out.print(f"{title}: {options[name]}")
 

@@ -15,6 +15,7 @@ from ..result import EMResult
 from .numbers import said
 
 MOST_ROWS = 120
+TOO_LONG = "Standard errors were left out: they would have taken too long."
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def estimates(result: EMResult, names: Sequence[str], affordable: bool) -> Estim
     bare = tuple((label, said(float(value), 6), "–", "–", "") for label, value in zip(labels, values, strict=True))
     kept = bare[:MOST_ROWS]
     if not affordable:
-        return Estimates(kept, len(bare) - len(kept), ("Standard errors were left out: they would have taken too long.",))
+        return Estimates(kept, len(bare) - len(kept), (TOO_LONG,))
     try:
         found = standard_errors(result)
         ends = found.intervals()

@@ -50,7 +50,8 @@ def compare_methods(trail: Trail, seconds: float) -> Methods:
     chosen: Sequence[str] = [name for name in METHODS if not (slow and name in ("newton", "natural-gradient"))]
     passes = int(seconds / (len(chosen) * OVERHEAD * trail.seconds))
     if passes < FEWEST:
-        return Methods(None, f"A pass over these data takes {trail.seconds:.2g} s: comparing methods would take too long.")
+        why = f"A pass over these data takes {trail.seconds:.2g} s: comparing methods would take too long."
+        return Methods(None, why)
     most = min(passes, MOST)
     start: Any = trail.steps[0].parameters
     problem = trail.problem

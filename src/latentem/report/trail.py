@@ -186,11 +186,11 @@ def _ended(
 ) -> str:
     """Why the way ends here, or nothing."""
     if rule.status(now) is not None:
-        return f"less than {LEFT:g} of the log-likelihood is left"
+        return "less than 10⁻⁷ of the log-likelihood was left"
     if last is not None and number > 1 and abs(now.gain) <= LOST * now.rounding:
-        return "further steps are lost in rounding"
+        return "further steps were lost in rounding"
     if number >= most:
-        return f"{most} iterations are enough to see how it goes on"
+        return f"{most} iterations had shown how it goes on"
     return "the time for it was over" if late else ""
 
 

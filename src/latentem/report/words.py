@@ -18,13 +18,25 @@ from .trail import Trail
 
 _SENTENCES = {
     Verdict.MAXIMUM: "The fit ended at a strict local maximum of the likelihood",
-    Verdict.BOUNDARY: "The fit ended at a local maximum of the likelihood, with some parameters at an end of their range",
+    Verdict.BOUNDARY: "The fit ended at a local maximum of the likelihood, some parameters at an end of their range",
     Verdict.RIDGE: "The fit ended on a ridge: nothing nearby is higher, but a whole line of parameters is as high",
-    Verdict.SADDLE: "The fit ended at a saddle, which is no maximum: the likelihood rises along a direction that EM leaves "
-    "too slowly to notice",
+    Verdict.SADDLE: "The fit ended at a saddle, no maximum: the likelihood rises where EM hardly moves",
     Verdict.UNDECIDED: "Curvature does not tell whether the point where the fit ended is a maximum",
     Verdict.NOT_CONVERGED: "The fit has not converged: its limit is still away",
 }
+DOING = (
+    "It never climbs the log-likelihood ℓ itself. The E-step asks where z may be, given θₜ, and from that draws a "
+    "surface that lies below ℓ everywhere and touches it at θₜ; the M-step goes to the top of that surface."
+)
+CONVERGING = (
+    "ℓ = bound + KL, the KL is 0 at θₜ and nowhere negative: so what raises the bound raises ℓ at least as much. A "
+    "sequence that never falls, and that cannot rise beyond the top, has to come to rest; under mild conditions it "
+    "rests where the slope of ℓ is 0. That this is the highest point of all is not guaranteed."
+)
+PREFERRED = (
+    "When the M-step is easy, when a method must never fall, leave the range of a parameter or need tuning, and when "
+    "not too much information is missing: its rate is that fraction."
+)
 _MARKS = {
     Verdict.MAXIMUM: ("good", "✓"),
     Verdict.BOUNDARY: ("good", "✓"),
@@ -91,10 +103,7 @@ def answers(
 
 
 def _doing(trail: Trail) -> list[str]:
-    told = [
-        "It never climbs the log-likelihood ℓ itself. The E-step asks where z may be, given θₜ, and from that draws a "
-        "surface that lies below ℓ everywhere and touches it at θₜ; the M-step goes to the top of that surface.",
-    ]
+    told = [DOING]
     rises = np.diff([one.objective for one in trail.passages])
     if trail.local or len(rises) == 0:
         return told
@@ -116,11 +125,7 @@ def _converging(
     trail: Trail, found: tuple[Residual, ...], limit: Limit, certificate: Any
 ) -> list[str]:
     rises = np.diff([one.objective for one in trail.passages])
-    told = [
-        "ℓ = bound + KL, the KL is 0 at θₜ and nowhere negative: so what raises the bound raises ℓ at least as much. A "
-        "sequence that never falls, and that cannot rise beyond the top, has to come to rest; under mild conditions it "
-        "rests where the slope of ℓ is 0. That this is the highest point of all is not guaranteed.",
-    ]
+    told = [CONVERGING]
     if len(rises):
         fell = int(np.sum(rises < -2 * trail.end.rounding))
         told.append(
@@ -140,15 +145,12 @@ def _pace(limit: Limit, certificate: Any) -> str:
     text = f"Near the limit each step left {percent(limit.rate)} of the distance"
     missing = getattr(certificate, "missing_information", float("nan"))
     if isfinite(missing):
-        text += f"; theory says {percent(missing)}, the largest fraction of information that is missing because z is not seen"
+        text += f"; theory says {percent(missing)}, the largest fraction of information that z hides"
     return text + "."
 
 
 def _preferred(methods: Methods | None, certificate: Any) -> list[str]:
-    told = [
-        "When the M-step is easy, when a method must never fall, leave the range of a parameter or need tuning, and when "
-        "not too much information is missing: its rate is that fraction.",
-    ]
+    told = [PREFERRED]
     rate = getattr(certificate, "rate", float("nan"))
     if isfinite(rate) and 0 < rate < 1:
         needed = ceil(log(1e-3) / log(rate))

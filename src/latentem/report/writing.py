@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -30,6 +31,14 @@ from .words import answers, verdict
 MOST_BYTES = 1_000_000
 # Shares of the time: the way gone again, lines and planes, the limit, other methods.
 WAY, LINES, LIMIT, METHODS = 0.2, 0.4, 0.1, 0.3
+KINDS = {
+    "Categorical": "Mixture of {size} components, {family}",
+    "MarkovChain": "Hidden Markov model with {size} states, {family}",
+    "CovariateMarkovChain": "Hidden Markov model with {size} states and covariates, {family}",
+    "SemiMarkovChain": "Hidden semi-Markov model with {size} states, {family}",
+    "Normal": "Normal factors, {size}, {family}",
+    "NormalChain": "State space model with {size} coordinates, {family}",
+}
 NO_ANSWERS: tuple[Any, ...] = ()
 
 
@@ -101,7 +110,7 @@ def write_report(
     options = {"compare": compare, "seconds": f"{seconds:g}"}
     content, data = _content(result, measured, certificate, why_none, seconds)
     content |= {
-        "title": title or f"Report of a fit: {_model_name(result)}",
+        "title": title or _model_name(result),
         "missing": missing,
         "candidates": candidate_rows(result, candidates),
         "provenance": provenance(result, seed=seed, command=command, options=options),
@@ -109,7 +118,11 @@ def write_report(
     text = render(content, data).encode("utf-8")
     if len(text) > MOST_BYTES:
         raise ParameterError(f"the page would have {len(text):,} bytes, more than {MOST_BYTES:,}; fit fewer parameters")
-    write_atomically(target, lambda file: file.write(text))
+
+    def write(file: BinaryIO) -> None:
+        file.write(text)
+
+    write_atomically(target, write)
     return target
 
 
@@ -132,20 +145,20 @@ def _measured(result: EMResult, workers: Executor, compare: bool, seconds: float
 
 
 def _model_name(result: EMResult) -> str:
-    name = getattr(getattr(result.model, "declaration", None), "name", None)
-    if name is not None:
-        return str(name)
-    parts = [type(part).__name__ for part in (getattr(result.model, "latent", None), getattr(result.model, "family", None))]
-    return " with ".join(part for part in parts if part != "NoneType") or type(result.model).__name__
+    """What kind of model it is, in a few words."""
+    declared = getattr(result.model, "declaration", None)
+    if declared is not None:
+        return f"Declared model “{declared.name}”"
+    latent, family = getattr(result.model, "latent", None), getattr(result.model, "family", None)
+    kind = KINDS.get(type(latent).__name__)
+    if kind is None or latent is None:
+        return type(result.model).__name__
+    return kind.format(size=latent.size, family=type(family).__name__)
 
 
-def coordinate_labels(parameters: Any, names: Any) -> list[str]:
+def coordinate_labels(parameters: Any) -> list[str]:
     """What the unconstrained coordinates are called on the page."""
-    return [_shorter(label, names) for label in parameters.coordinate_names()]
-
-
-def _shorter(label: str, names: Any) -> str:
-    return label.replace("emission.", "").replace("latent.", "")
+    return [label.replace("emission.", "").replace("latent.", "") for label in parameters.coordinate_names()]
 
 
 def _content(
@@ -177,9 +190,9 @@ def _content(
         "answers": answers(trail, measured.residuals, measured.limit, measured.methods, certificate),
         "picture": picture,
         "worst_residual": max((abs(one.value) for one in measured.residuals), default=None),
-        "same_end": abs(measured.limit.objective - result.objective) <= 1e-3,
+        "same_end": abs(measured.limit.objective - result.objective) <= _close(result, certificate),
     }
-    labels = coordinate_labels(trail.end.parameters, names)
+    labels = coordinate_labels(trail.end.parameters)
     return content, {
         "steps": steps_data(trail),
         "explorer": explorer_data(trail, measured.explored, labels),
@@ -191,6 +204,12 @@ def _content(
     }
 
 
+def _close(result: EMResult, certificate: Any) -> float:
+    """By how much the objective at the end of the way may differ from that of the fit, if both lead to one point."""
+    left = (result.remaining_gain, getattr(certificate, "remaining_gain", 0.0))
+    return 1e-3 + 2 * max((abs(gain) for gain in left if np.isfinite(gain)), default=0.0)
+
+
 def _rates(certificate: Any) -> dict[str, float | None]:
     missing = getattr(certificate, "missing_information", np.nan)
     return {"missing": float(missing) if np.isfinite(missing) else None}
@@ -198,11 +217,9 @@ def _rates(certificate: Any) -> dict[str, float | None]:
 
 def _picture(trail: Trail, seed: int) -> Any:
     """What is drawn of data and components, where there is a picture for such a model."""
-    try:
-        from .pictures import picture_of
-    except ImportError:
+    if find_spec(".pictures", __package__) is None:
         return None
-    return picture_of(trail, np.random.default_rng(seed))
+    return import_module(".pictures", __package__).picture_of(trail, np.random.default_rng(seed))
 
 
 def _components(trail: Trail) -> list[list[Any]]:

@@ -54,7 +54,7 @@ const ascent = (() => {
     });
     frame.add(numbers(inner, data, slots));
     frame.legend(whole
-      ? [{ k: 0, name: "bound that was climbed", kind: "area" }, { k: 1, name: "KL that opened (hatched)", kind: "area" }]
+      ? [{ k: 0, name: "bound that was climbed", kind: "area" }, { k: 1, name: "KL that opened (hatched)", kind: "area hatched" }]
       : [{ k: 0, name: "ℓ", kind: "area" }]);
     frame.table(["t", "ℓ", "gain", ...(whole ? ["of it in Q", "of it in KL"] : [])],
       data.t.map((t, i) => [t, data.l[i], data.gain[i], ...(whole ? [data.q[i], data.gain[i] - data.q[i]] : [])]));
@@ -77,7 +77,7 @@ const ascent = (() => {
       frame.add(hatched(slots.left(i), slots.wide, y(one), y(1)));
     });
     frame.add(numbers(inner, data, slots));
-    frame.legend([{ k: 0, name: "bound", kind: "area" }, { k: 1, name: "KL (hatched)", kind: "area" }]);
+    frame.legend([{ k: 0, name: "bound", kind: "area" }, { k: 1, name: "KL (hatched)", kind: "area hatched" }]);
     frame.table(["t", "gain", "share of the bound", "share of the KL"], data.t.map((t, i) => [t, data.gain[i], share[i], 1 - share[i]]));
   }
 

@@ -277,17 +277,18 @@ const chart = (() => {
 
   /* -- keys and tables ----------------------------------------------------------------------------- */
 
-  /** Keys of series: [{k, name, line: true, mark: true, kind: "area" | undefined, dash}]. */
+  /** Keys of series: [{k, name, line: true, mark: true, kind: "area", "area pale" or "area hatched", dash}]. */
   function legend(list, items) {
     list.replaceChildren(...items.map((item) => html("li", {}, key(item), item.name)));
   }
 
   function key(item) {
     const picture = svg("svg", { class: "key", width: 30, height: 14, viewBox: "0 0 30 14", "aria-hidden": "true" });
-    if (item.kind === "area") {
-      picture.append(svg("rect", { class: `area series-${item.k % 7}`, x: 2, y: 1, width: 26, height: 12 }));
+    if (item.kind) {
+      picture.append(svg("rect", { class: `${item.kind} series-${item.k % 7}`, x: 2, y: 1, width: 26, height: 12 }));
+      if (item.kind.includes("hatched")) picture.append(svg("path", { class: "hatch", d: "M2 4h26M2 10h26" }));
     }
-    if (item.line !== false && item.kind !== "area") {
+    if (item.line !== false && !item.kind) {
       const dash = item.dash === undefined ? DASHES[item.k % DASHES.length] : item.dash;
       const shape = { class: `line series-${item.k % 7}`, d: "M1 7L29 7", "stroke-dasharray": dash || null };
       picture.append(svg("path", shape));

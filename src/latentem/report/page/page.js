@@ -81,14 +81,18 @@
     const container = find("picture");
     if (!container) return;
     const label = find("picture-step");
-    if (label) label.textContent = `after ${steps[i].t} EM steps`;
+    if (label) label.textContent = `after ${counted(steps[i].t)} of EM`;
     if (numbers.picture && typeof drawPicture === "function") drawPicture(numbers.picture, i, container);
     else components(container, i);
   }
 
+  function counted(t) {
+    return t === 1 ? "1 step" : `${t} steps`;
+  }
+
   function components(container, i) {
     const last = steps.length - 1;
-    const heads = ["parameter", `after ${steps[i].t} steps`, `at the end, after ${steps[last].t}`];
+    const heads = ["parameter", `after ${counted(steps[i].t)}`, `at the end, after ${steps[last].t}`];
     chart.table(container, heads, numbers.table.map(([name, values]) => [name, values[i], values[last]]), "Parameters");
   }
 
