@@ -60,7 +60,8 @@ def pair(latent_name: str, family_name: str, n: int = 120, seed: int = 1) -> Tra
     rng = np.random.default_rng(seed)
     latent, family = {**zoo.LATENTS, **zoo.LATENT_VARIANTS}[latent_name], {**zoo.FAMILIES, **zoo.VARIANTS}[family_name]
     emission, own = family.of(K), family.parameters(K)
-    batch, _ = draw(emission, own, K, rng, n if not emission.per_group else n // 4, max(family.n_covariates, latent.n_covariates))
+    n_units, n_covariates = n // 4 if emission.per_group else n, max(family.n_covariates, latent.n_covariates)
+    batch, _ = draw(emission, own, K, rng, n_units, n_covariates)
     if latent.latent(K).per_group and not emission.per_group:
         batch = replace(batch, offsets=np.array([0, 70, n]))
     model = LatentVariableModel(latent.latent(K), emission)

@@ -78,8 +78,12 @@ const chart = (() => {
     scale.domain = [a, b];
     scale.range = [from, to];
     scale.invert = (pixel) => a + ((pixel - from) / (to - from)) * (b - a);
-    scale.ticks = (count = 5) => steps(a, b, count);
-    scale.label = (value) => inTens(value, steps(a, b, 5));
+    let shown = steps(a, b, 5);
+    scale.ticks = (count = 5) => {
+      shown = steps(a, b, count);
+      return shown;
+    };
+    scale.label = (value) => inTens(value, shown);
     return scale;
   }
 

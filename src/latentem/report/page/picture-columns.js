@@ -23,8 +23,8 @@
     const within = svg("g", { "clip-path": frame.clip() });
     frame.add(within);
     within.append(...bars(panel, x, y));
+    within.append(svg("path", { class: "line sum", d: chart.path(pairs(panel.grid, sum), x, y) }));
     curves.forEach((curve, k) => within.append(...curveOf(panel, curve, x, y, k)));
-    within.append(svg("path", { class: "line ink", d: chart.path(pairs(panel.grid, sum), x, y) }));
   }
 
   function named(panel, value) {
@@ -35,7 +35,7 @@
   const pairs = (xs, ys) => xs.map((one, n) => (ys[n] === null ? null : [one, ys[n]]));
 
   function curveOf(panel, curve, x, y, k) {
-    const line = chart.line(pairs(panel.grid, curve), x, y, k, { class: `line thin series-${k % 7}` });
+    const line = chart.line(pairs(panel.grid, curve), x, y, k, { class: `line series-${k % 7}` });
     const every = panel.discrete && panel.grid.length <= 40 ? 1 : Math.max(4, Math.round(panel.grid.length / 9));
     const shift = every === 1 ? 0 : (k * 3) % every;
     const marks = panel.grid
@@ -50,7 +50,7 @@
     for (const one of spec.panels) one.top ??= highest(one);
     spec.panels.forEach((one, i) => panel(i, (inner) => drawColumn(spec, one, step, frame, inner),
       `${one.name}: ${one.discrete ? "share of rows" : "density"}`));
-    pictures.legend(frame, [...pictures.keys(spec, step), { k: 6, dash: "", name: "their sum" }, { bar: true, name: "data" }]);
+    pictures.legend(frame, [...pictures.keys(spec, step), { sum: true, name: "their sum" }, { bar: true, name: "data" }]);
     const rows = spec.panels.flatMap((one) => spec.weights[step].map((weight, k) => [
       `${one.name}, ${spec.what} ${k}`, weight, peak(one, unpackRows(one.curves, step)[k]),
     ]));

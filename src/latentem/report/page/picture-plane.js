@@ -44,12 +44,13 @@
       chart.linear(chart.widened(chart.extent(spec.points[i]), 0.09), [inner.left, inner.right]),
       chart.linear(chart.widened(chart.extent(spec.points[j]), 0.09), [inner.bottom, inner.top]),
     ];
-    frame.axes(x, y, { x: spec.columns[i], y: spec.columns[j] });
+    frame.axes(x, y, { x: spec.columns[i], y: spec.circle ? null : spec.columns[j] });
+    if (spec.circle) frame.add(svg("text", { class: "label", x: inner.left - 8, y: inner.top - 10, "text-anchor": "middle" }, spec.columns[j]));
     const within = svg("g", { "clip-path": frame.clip() });
     frame.add(within);
+    if (spec.circle) within.append(svg("path", { class: "line thin faint ink", d: chart.path(ellipse([0, 0], [[1, 0], [0, 1]], 1), x, y) }));
     within.append(...markers(spec, step, spec.points[i], spec.points[j], x, y).filter(Boolean));
     const centres = spec.centres[step].map((centre) => [centre[i], centre[j]]);
-    if (spec.circle) within.append(svg("path", { class: "line thin ink", d: chart.path(ellipse([0, 0], [[1, 0], [0, 1]], 1), x, y) }));
     centres.forEach((centre, k) => {
       if (spec.circle) within.append(chart.line([[0, 0], centre], x, y, k));
       else outlines(spec, step, k, centre, i, j).forEach((line, which) => {
@@ -58,7 +59,7 @@
       within.append(chart.mark(x(centre[0]), y(centre[1]), k, 7));
       label(frame, x(centre[0]), y(centre[1]), String(k));
     });
-    frame.legend([...pictures.keys(spec, step), ...(spec.circle ? [] : widths())]);
+    frame.legend(pictures.keys(spec, step));
     const rows = centres.map((centre, k) => [`${spec.what} ${k}`, spec.weights[step][k], ...spec.centres[step][k], ...noted(spec, step, k)]);
     const places = spec.columns.map((name) => (spec.circle ? name : `mean of ${name}`));
     frame.table([spec.what, "weight", ...places, ...(spec.note_name ? [spec.note_name] : [])], rows);
@@ -68,14 +69,9 @@
     return spec.notes ? [spec.notes[step][k]] : [];
   }
 
-  function widths() {
-    const plain = { k: 6, dash: "" };
-    return [{ ...plain, name: "thick: half of a component" }, { ...plain, name: "thin: 95 % of it" }];
-  }
-
   /** Scales of one unit, so that a circle is round. */
   function round(inner) {
-    const side = Math.min(inner.right - inner.left, inner.bottom - inner.top);
+    const side = Math.min(inner.right - inner.left, inner.bottom - inner.top - 14);
     const middle = (inner.left + inner.right) / 2;
     Object.assign(inner, { left: middle - side / 2, right: middle + side / 2, top: inner.bottom - side });
     return [chart.linear([-1.12, 1.12], [inner.left, inner.right]), chart.linear([-1.12, 1.12], [inner.bottom, inner.top])];

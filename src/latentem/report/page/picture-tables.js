@@ -40,17 +40,19 @@
     const centre = x0 + wide / 2;
     const reach = Math.max(-1, Math.min(1, value)) * half;
     frame.add(rect(centre, centre + reach, middle - high / 2 + 4, middle + high / 2 - 4, { class: `area series-${value < 0 ? 1 : 0}` }));
-    number(frame, value < 0 ? centre + 6 : centre - 6, middle, value, value < 0 ? "start" : "end");
+    if (wide >= 58) number(frame, value < 0 ? centre + 6 : centre - 6, middle, value, value < 0 ? "start" : "end", wide < 92);
   }
 
   function share(frame, x0, wide, middle, high, value) {
     const full = wide - 12;
     frame.add(rect(x0 + 6, x0 + 6 + full * Math.max(0, Math.min(1, value)), middle - high / 2 + 4, middle + high / 2 - 4, { class: "bar" }));
-    number(frame, x0 + 10, middle, value, "start");
+    if (wide >= 44) number(frame, x0 + 10, middle, value, "start", wide < 92);
   }
 
-  function number(frame, px, py, value, anchor) {
-    frame.add(svg("text", { class: "told", x: px, y: py, dy: "0.34em", "text-anchor": anchor }, value.toFixed(2).replace("-", "−")));
+  /** Two decimals; where there is little room without the zero before them. */
+  function number(frame, px, py, value, anchor, short) {
+    const text = short ? value.toFixed(2).replace(/^(-?)0\./, "$1.") : value.toFixed(2);
+    frame.add(svg("text", { class: "told", x: px, y: py, dy: "0.34em", "text-anchor": anchor }, text.replace("-", "−")));
   }
 
   /* -- estimates ------------------------------------------------------------------------------------------- */
@@ -58,9 +60,9 @@
   function parameters(spec, step, box) {
     const n = spec.names.length;
     const width = pictures.widthOf(box);
-    const across = Math.max(1, Math.min(n, Math.floor(width / 200)));
+    const across = Math.max(1, Math.min(n, Math.floor(width / 190)));
     const { frame, panel } = pictures.sheet(box, n, {
-      title: spec.title, description: spec.description, across, each: 112, panelMargin: { left: 54, right: 14, top: 34, bottom: 20 },
+      title: spec.title, description: spec.description, across, each: 112, panelMargin: { left: 64, right: 14, top: 34, bottom: 20 },
     });
     spec.names.forEach((name, i) => panel(i, (inner) => small(frame, inner, spec, i, step, width / across)));
     frame.legend([]);
@@ -74,8 +76,8 @@
     const ends = chart.extent(values);
     const x = chart.linear([0, Math.max(1, values.length - 1)], [inner.left, inner.right]);
     const y = chart.linear(chart.widened(ends, 0.12), [inner.bottom, inner.top]);
-    const title = pictures.cut(spec.names[i], (wide - 84) / 7);
-    frame.add(svg("text", { class: "panel-title", x: inner.left - 40, y: inner.top - 14 }, title));
+    const title = shortened(spec.names[i], (wide - 100) / 7.4);
+    frame.add(svg("text", { class: "panel-title", x: inner.left - 46, y: inner.top - 14 }, title));
     frame.add(svg("text", { class: "label", x: inner.right, y: inner.top - 14, "text-anchor": "end" }, chart.say(values[step])));
     for (const end of ends[0] === ends[1] ? [ends[0]] : ends) {
       frame.add(svg("text", { class: "tick", x: inner.left - 6, y: y(end), dy: "0.32em", "text-anchor": "end" }, chart.say(end, 3)));
@@ -83,6 +85,13 @@
     }
     frame.add(chart.line(values.map((value, t) => [t, value]), x, y, 0));
     if (values[step] !== null) frame.add(chart.mark(x(step), y(values[step]), 1, 4.6));
+  }
+
+  /** A name with at most so many signs, its index kept. */
+  function shortened(name, most) {
+    const at = name.indexOf("[");
+    if (at < 0 || name.length <= most) return pictures.cut(name, most);
+    return pictures.cut(name.slice(0, at), Math.max(3, most - (name.length - at))) + name.slice(at);
   }
 
   Object.assign(pictures.painters, { loadings, parameters });

@@ -85,12 +85,12 @@ const pictures = (() => {
     return spec.weights[step].map((weight, k) => ({ k, name: `${spec.what} ${k} (${percent(weight)})`, mark: true, ...more }));
   }
 
-  /** Keys, of which those with `bar` stand for the bars of data. */
+  /** Keys, of which those with `bar` stand for the bars of data and those with `sum` for a sum of curves. */
   function legend(frame, items) {
-    frame.legend(items.filter((item) => !item.bar));
+    frame.legend(items.filter((item) => !item.bar && !item.sum));
     const list = frame.root.querySelector(".legend");
-    for (const { name } of items.filter((item) => item.bar)) {
-      const shape = svg("rect", { class: "bar", x: 2, y: 1, width: 26, height: 12 });
+    for (const { name, bar } of items.filter((item) => item.bar || item.sum)) {
+      const shape = bar ? svg("rect", { class: "bar", x: 2, y: 1, width: 26, height: 12 }) : svg("path", { class: "line sum", d: "M1 7L29 7" });
       const key = svg("svg", { class: "key", width: 30, height: 14, viewBox: "0 0 30 14", "aria-hidden": "true" }, shape);
       list.append(html("li", {}, key, name));
     }

@@ -65,7 +65,10 @@ def picture_of_family(shown: Shown) -> dict[str, Any] | None:
 
 
 def mixture(subject: Subject) -> dict[str, Any] | None:
-    """The picture of a mixture: of its family, with the rows marked by component; None where rows are not for themselves."""
+    """The picture of a mixture: of its family, with the rows marked by component.
+
+    None where the density of a row depends on others.
+    """
     alone = bare(subject.model.family, ())[0].rowwise
     return picture_of_family(shown_of(subject)) if alone else None
 

@@ -21,7 +21,7 @@ def loadings(subject: Subject) -> dict[str, Any]:
     return {
         "kind": "loadings",
         "title": "Loadings of the columns on the factors",
-        "description": "Loadings in standard deviations of column and factor, from -1 to 1: bars to the right are "
+        "description": "Loadings in standard deviations of column and factor, from −1 to 1: bars to the right are "
         f"positive, to the left negative. The last is the share of the column's variance that is noise.{left}",
         "rows": [subject.names[j] for j in rows],
         "factors": min(table.shape[2], MOST_FACTORS),

@@ -19,7 +19,8 @@ def parameters(subject: Subject) -> dict[str, Any]:
     """Every number that the fit estimates, or the 24 that moved most, at each step."""
     names, table = _numbers(subject)
     chosen = _telling(table)
-    told = f"{len(chosen)} of {len(names)} numbers are drawn, those that moved most." if len(chosen) < len(names) else ""
+    all_drawn = len(chosen) == len(names)
+    told = "" if all_drawn else f"{len(chosen)} of {len(names)} numbers are drawn, those that moved most."
     return {
         "kind": "parameters",
         "title": "Estimates over the iterations",
@@ -39,7 +40,7 @@ def _numbers(subject: Subject) -> tuple[list[str], FloatArray]:
 
 
 def _index(index: tuple[int, ...]) -> str:
-    return f"[{', '.join(map(str, index))}]" if index else ""
+    return f"[{','.join(map(str, index))}]" if index else ""
 
 
 def _telling(table: FloatArray) -> list[int]:
