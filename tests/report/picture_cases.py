@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 import zoo
+from jax.scipy.stats import norm
 
 import latentem as em
 from latentem.data import ArraySource, Batch, Source
@@ -16,7 +19,6 @@ from latentem.model import LatentVariableModel, ModelParameters
 from latentem.testing.drawing import draw
 
 K, STEPS = 2, 3
-ABOUT_ROWS = ("Categorical", "MarkovChain")
 
 
 @dataclass(frozen=True)
@@ -55,9 +57,9 @@ def source_of(batch: Batch) -> ArraySource:
     return ArraySource(batch.values, lengths=lengths, covariates=batch.covariates)
 
 
-def pair(latent_name: str, family_name: str, n: int = 120, seed: int = 1) -> Trail:
+def pair(latent_name: str, family_name: str, n: int = 120, n_steps: int = STEPS) -> Trail:
     """A latent and a family of the zoo, on rows that the family drew."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(1)
     latent, family = {**zoo.LATENTS, **zoo.LATENT_VARIANTS}[latent_name], {**zoo.FAMILIES, **zoo.VARIANTS}[family_name]
     emission, own = family.of(K), family.parameters(K)
     n_units, n_covariates = n // 4 if emission.per_group else n, max(family.n_covariates, latent.n_covariates)
@@ -66,7 +68,7 @@ def pair(latent_name: str, family_name: str, n: int = 120, seed: int = 1) -> Tra
         batch = replace(batch, offsets=np.array([0, 70, n]))
     model = LatentVariableModel(latent.latent(K), emission)
     start = model.conform(ModelParameters(latent.parameters(K), own))
-    return trail(model, source_of(batch), start)
+    return trail(model, source_of(batch), start, n_steps)
 
 
 def factor_model(q: int = 2) -> Trail:
@@ -96,16 +98,15 @@ def mixture_of_factor_models() -> Trail:
     return trail(model, ArraySource(values), start)
 
 
-def two_normals(kind: str = "normals") -> Trail:
+@cache
+def two_normals() -> Trail:
     """A declared mixture."""
-    import jax.numpy as jnp
-    from jax.scipy.stats import norm
 
     def log_joint(x: Any, z: Any, theta: Any) -> Any:
         return jnp.log(theta.weights[z]) + norm.logpdf(x, theta.means[z], theta.scales[z])
 
     domains = {"weights": em.Simplex(2), "means": em.Real(2), "scales": em.Positive(2)}
-    model = em.latent_variable_model(log_joint, latent=em.Categorical(2), parameters=domains, name=kind)
+    model = em.latent_variable_model(log_joint, latent=em.Categorical(2), parameters=domains)
     rng = np.random.default_rng(5)
     x = np.where(rng.random(200) < 0.4, rng.normal(-2, 1, 200), rng.normal(3, 1.5, 200))
     result = fit(model, x, parameters=model.parameters(weights=[0.5, 0.5], means=[-1.0, 1.0], scales=[1.0, 1.0]))

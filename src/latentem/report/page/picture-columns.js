@@ -84,9 +84,10 @@
     });
     spec.panels.forEach((one, i) => panel(i, (inner) => drawProfile(one, step, frame, inner, crowded), one.name));
     pictures.legend(frame, [...pictures.keys(spec, step), { bar: true, name: "frequency in the data" }]);
-    const rows = spec.panels.flatMap((one) => one.categories.map((name, c) => [
-      n === 1 ? name : `${one.name}: ${name}`, one.seen[c], ...one.probabilities[step].map((row) => row[c]),
-    ]));
+    const rows = spec.panels.flatMap((one) => {
+      const table = unpackRows(one.probabilities, step);
+      return one.categories.map((name, c) => [n === 1 ? name : `${one.name}: ${name}`, one.seen[c], ...table.map((row) => row[c])]);
+    });
     frame.table(["category", "data", ...spec.weights[step].map((_, k) => `${spec.what} ${k}`)], rows);
   }
 
@@ -100,7 +101,7 @@
     frame.axes(x, y, { yTicks: 4, xFormat: (c) => (crowded || c % every ? "" : pictures.cut(one.categories[c], wide / 6.5 + 1)) });
     if (crowded) frame.add(one.categories.map((name, c) => slanted(x(c), inner.bottom + 14, pictures.cut(name, 13))));
     frame.add(one.seen.map((share, c) => rect(x(c - 0.36), x(c + 0.36), y(0), y(Math.min(share, 1)), { class: "bar" })));
-    one.probabilities[step].forEach((row, k) => {
+    unpackRows(one.probabilities, step).forEach((row, k) => {
       frame.add(chart.line(row.map((p, c) => [c, p]), x, y, k, { class: `line thin series-${k % 7}` }));
       frame.add(row.map((p, c) => chart.mark(x(c), y(p), k, 4.4)));
     });

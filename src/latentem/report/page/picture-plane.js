@@ -97,13 +97,14 @@
     const within = svg("g", { "clip-path": frame.clip() });
     frame.add(within);
     within.append(...markers(spec, step, spec.given, spec.points[j], x, y).filter(Boolean));
-    spec.lines[j][step].forEach((line, k) => {
+    const lines = pictures.unpackRows(spec.lines[j], step);
+    lines.forEach((line, k) => {
       within.append(chart.line(line.map((value, n) => [spec.grid[n], value]), x, y, k, { class: `line series-${k % 7}` }));
       const last = line.length - 1;
       label(frame, x(spec.grid[last]) - 22, Math.max(inner.top + 18, Math.min(inner.bottom - 4, y(line[last]))), String(k));
     });
     frame.legend(pictures.keys(spec, step));
-    const rows = spec.lines[j][step].map((line, k) => [
+    const rows = lines.map((line, k) => [
       `${spec.what} ${k}`, spec.weights[step][k], line[0], line[line.length - 1],
       ...(spec.deviations ? [spec.deviations[step][k][j]] : []),
     ]);

@@ -60,7 +60,7 @@
 
   /** A table of probabilities, the darker the larger. */
   function transitions(spec, step, box) {
-    const table = spec.table[step];
+    const table = unpackRows(spec.table, step);
     const n = table.length;
     const width = pictures.widthOf(box);
     const [wide, high] = [Math.min(92, (width - 130) / n), 34];

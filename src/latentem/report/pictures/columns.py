@@ -14,15 +14,16 @@ from .subject import Shown
 
 MOST_PANELS = 6
 # Numbers that the curves of a picture may have together, and points that a curve has.
-CURVES, FEWEST, MOST = 40_000, 40, 120
+CURVES, FEWEST, MOST = 50_000, 40, 120
 MOST_BARS = 60
 
 
 def columns(shown: Shown) -> dict[str, Any]:
     """A panel for each column, at most six."""
     n_columns = shown.batch.n_columns
-    drawn = range(min(n_columns, MOST_PANELS))
-    each = CURVES // (len(drawn) * shown.subject.n_steps * shown.n_states)
+    lines = shown.subject.n_steps * shown.n_states
+    drawn = range(min(n_columns, max(1, min(MOST_PANELS, CURVES // (MOST_BARS * lines)))))
+    each = CURVES // (len(drawn) * lines)
     panels = [_panel(shown, j, int(np.clip(each, FEWEST, MOST))) for j in drawn]
     one = shown.names[0] if n_columns == 1 else f"{len(panels)} columns"
     left = f" {len(panels)} of {n_columns} columns are drawn." if len(panels) < n_columns else ""

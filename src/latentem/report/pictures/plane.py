@@ -13,12 +13,15 @@ from .packing import packed_shares, rounded, significant
 from .subject import MOST_COLUMNS, Shown
 
 SHARES = (0.5, 0.95)
+# From so many ellipses, counted at every step, there are two columns to choose from.
+MANY = 600
 
 
 def plane(shown: Shown) -> dict[str, Any]:
     """Rows in the plane of two columns, and for each component the ellipses that hold half and 95 % of it."""
     means, matrices, degrees = _shapes(shown)
-    columns = telling(means[-1], shown.batch.values)
+    most = 2 if len(means) * shown.n_states > MANY else MOST_COLUMNS
+    columns = telling(means[-1], shown.batch.values)[:most]
     chosen = np.ix_(range(len(means)), range(shown.n_states), columns, columns)
     squared = [[[squared_radius(share, float(nu)) for share in SHARES] for nu in row] for row in degrees]
     told = f"Ellipses hold half and 95 % of each {shown.what}."

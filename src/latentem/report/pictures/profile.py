@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..._typing import FloatArray
-from .packing import significant
+from .packing import packed, significant
 from .subject import Shown
 
 MOST_PANELS, MOST_CATEGORIES = 12, 30
@@ -50,7 +50,7 @@ def _panel(name: str, labels: list[str], probabilities: FloatArray, seen: FloatA
     return {
         "name": name,
         "categories": labels[most],
-        "probabilities": np.round(probabilities[..., most], 4).tolist(),
+        "probabilities": packed(probabilities[..., most], low=0.0, high=1.0),
         "seen": significant(np.nan_to_num(seen[most])),
     }
 

@@ -9,10 +9,12 @@ import numpy as np
 from ..._typing import FloatArray
 from ...data import Batch
 from ...predictors import Predictors
-from .packing import packed_shares, rounded, significant
+from .packing import packed, packed_shares, rounded, significant
 from .subject import MOST_COLUMNS, Shown
 
 GRID = 40
+# From so many components, counted at every step, one response is drawn.
+MANY = 300
 
 
 def regression(shown: Shown) -> dict[str, Any] | None:
@@ -24,7 +26,8 @@ def regression(shown: Shown) -> dict[str, Any] | None:
     first = 0 if chosen is None else int(chosen[0])
     grid = np.linspace(given[:, first].min(), given[:, first].max(), GRID)
     rest = "" if given.shape[1] == 1 else " The other covariates are held at their means."
-    columns = range(min(shown.batch.n_columns, MOST_COLUMNS))
+    few = shown.n_states * shown.subject.n_steps > MANY
+    columns = range(min(shown.batch.n_columns, 1 if few else MOST_COLUMNS))
     lines = _lines(shown, first, grid)
     return {
         "kind": "regression",
@@ -37,7 +40,7 @@ def regression(shown: Shown) -> dict[str, Any] | None:
         "given": rounded(given[:, first]),
         "points": [rounded(shown.batch.values[:, j]) for j in columns],
         "grid": rounded(grid),
-        "lines": [significant(lines[:, :, :, j]) for j in columns],
+        "lines": [packed(lines[:, :, :, j]) for j in columns],
         "deviations": _deviations(shown),
         "responsibilities": packed_shares(shown.responsibilities),
         "weights": significant(shown.weights, 3),

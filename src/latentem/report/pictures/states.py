@@ -11,7 +11,7 @@ from ...data import Batch
 from ...errors import ParameterError
 from .components import picture_of_family
 from .families import bare
-from .packing import FIGURES, packed_shares, rounded, significant
+from .packing import FIGURES, packed, packed_shares, rounded, significant
 from .rows import one_sequence
 from .subject import MOST_COLUMNS, Shown, Subject
 
@@ -50,7 +50,7 @@ def _moves(subject: Subject, found: list[Any]) -> dict[str, Any]:
         "kind": "transitions",
         "title": "Where the states lead",
         "description": f"{how}: a row for the state that is left, a column for the one that follows.",
-        "table": np.round([matrix for _, _, matrix in found], 4).tolist(),
+        "table": packed(np.stack([matrix for _, _, matrix in found]), low=0.0, high=1.0),
     }
 
 
