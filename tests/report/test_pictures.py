@@ -20,7 +20,7 @@ from report.picture_cases import (
 
 import latentem as em
 from latentem.data import ArraySource, Batch
-from latentem.families import CategoricalColumns, DiagonalGaussian, FullGaussian, Poisson
+from latentem.families import CategoricalColumns, DiagonalGaussian, FullGaussian, LogNormal, Poisson
 from latentem.families.gaussian import FullGaussianParameters
 from latentem.families.student_t import FullStudentT, FullStudentTParameters
 from latentem.latents.categorical import CategoricalParameters
@@ -139,6 +139,25 @@ def test_curves_hold_the_weight_of_their_component(family):
         assert np.all(mass.sum(axis=1) > 0.85)
         bars = np.array(panel["heights"]) * np.diff(panel["edges"])
         assert bars.sum() == pytest.approx(1.0, abs=2e-3)
+
+
+def test_numbers_that_go_far_are_drawn_by_their_logarithms(rng):
+    values = np.exp(rng.normal(size=(500, 1)) * 3)
+    model = LatentVariableModel(em.Categorical(1), LogNormal())
+    fit = trail(model, ArraySource(values), model.start(Batch(values)), 2)
+    panel = drawn(fit)["panels"][0]
+    assert panel["log"]
+    mass = np.trapezoid(unpacked(panel["curves"])[-1, 0], np.log10(panel["grid"]))
+    assert mass == pytest.approx(1.0, abs=0.02)
+    assert np.array(panel["heights"]) @ np.diff(np.log10(panel["edges"])) == pytest.approx(1.0, abs=2e-3)
+
+
+def test_markers_grow_with_weights_and_rows_without_have_none(rng):
+    values, weights = rng.normal(size=(60, 2)), np.tile([0.0, 1.0, 4.0], 20)
+    model = LatentVariableModel(em.Categorical(2), DiagonalGaussian())
+    spec = drawn(trail(model, ArraySource(values, weights=weights), model.start(Batch(values)), 1))
+    assert spec["sizes"][0] == 0 and spec["sizes"][2] > spec["sizes"][1] > 0
+    assert "weighs" in spec["description"] and "All 60 weighted rows" in spec["description"]
 
 
 def test_the_steps_differ_as_their_parameters_do():

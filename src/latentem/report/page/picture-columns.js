@@ -16,7 +16,7 @@
     const curves = unpackRows(panel.curves, step);
     const sum = panel.grid.map((_, n) => curves.reduce((total, curve) => total + (curve[n] ?? 0), 0));
     const ends = chart.extent([...panel.edges, ...panel.grid]);
-    const x = chart.linear(panel.discrete ? ends : chart.widened(ends, 0), [inner.left, inner.right]);
+    const x = (panel.log ? chart.log : chart.linear)(ends[0] < ends[1] ? ends : chart.widened(ends), [inner.left, inner.right]);
     const y = chart.linear([0, 1.08 * Math.max(...panel.heights, panel.top)], [inner.bottom, inner.top]);
     const few = panel.levels || (panel.discrete && panel.grid.length <= 12);
     frame.axes(x, y, few ? { xFormat: (value) => named(panel, value), xTicks: panel.grid.length } : {});
@@ -49,7 +49,7 @@
     const { frame, panel } = sheet(box, n, { title: spec.title, description: spec.description });
     for (const one of spec.panels) one.top ??= highest(one);
     spec.panels.forEach((one, i) => panel(i, (inner) => drawColumn(spec, one, step, frame, inner),
-      `${one.name}: ${one.discrete ? "share of rows" : "density"}`));
+      `${one.name}: ${one.discrete ? "share of rows" : one.log ? "density of the logarithm" : "density"}`));
     pictures.legend(frame, [...pictures.keys(spec, step), { sum: true, name: "their sum" }, { bar: true, name: "data" }]);
     const rows = spec.panels.flatMap((one) => spec.weights[step].map((weight, k) => [
       `${one.name}, ${spec.what} ${k}`, weight, peak(one, unpackRows(one.curves, step)[k]),

@@ -8,8 +8,9 @@
   function markers(spec, step, xs, ys, x, y) {
     const size = xs.length > 300 ? 3 : 3.8;
     return assigned(spec.responsibilities, step).map(([k, share], n) => {
-      if (xs[n] === null || ys[n] === null) return null;
-      return chart.mark(x(xs[n]), y(ys[n]), k, size, { opacity: (0.2 + 0.7 * share * share).toFixed(2) });
+      const times = spec.sizes ? spec.sizes[n] : 1;
+      if (xs[n] === null || ys[n] === null || times === 0) return null;
+      return chart.mark(x(xs[n]), y(ys[n]), k, size * times, { opacity: (0.2 + 0.7 * share * share).toFixed(2) });
     });
   }
 

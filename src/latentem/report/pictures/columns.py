@@ -16,6 +16,8 @@ MOST_PANELS = 6
 # Numbers that the curves of a picture may have together, and points that a curve has.
 CURVES, FEWEST, MOST = 50_000, 40, 120
 MOST_BARS = 60
+# Positive numbers whose largest is so many times the median are drawn by their logarithms.
+FAR = 30.0
 
 
 def columns(shown: Shown) -> dict[str, Any]:
@@ -43,14 +45,16 @@ def _panel(shown: Shown, column: int, points: int) -> dict[str, Any]:
     seen = ~np.isnan(values)
     weights = None if shown.counted.weights is None else shown.counted.weights[seen]
     discrete = is_discrete(shown.family, column)
-    bars = (_frequencies if discrete else _histogram)(values[seen], weights)
-    grid = bars.pop("grid") if discrete else _grid(shown, column, values[seen], points)
-    curves = _curves(shown, column, grid)
+    far = not discrete and _goes_far(values[seen])
+    bars = (_frequencies if discrete else _decades if far else _histogram)(values[seen], weights)
+    grid = bars.pop("grid") if discrete else _grid(shown, column, values[seen], points, far)
+    curves = _curves(shown, column, grid) * (np.log(10) * grid if far else 1.0)
     return bars | {
         "name": shown.names[column],
         "discrete": discrete,
+        "log": far,
         "levels": _levels(shown, column),
-        "grid": rounded(grid),
+        "grid": significant(grid, 6) if far else rounded(grid),
         "curves": packed(curves, low=0.0, high=_height(curves, bars["heights"])),
     }
 
@@ -65,6 +69,18 @@ def _height(curves: FloatArray, heights: list[float]) -> float:
     """Higher than all curves, except for peaks far above all bars, which are cut."""
     finite = curves[np.isfinite(curves)].max(initial=0.0)
     return float(min(finite, 4 * max(heights))) or 1.0
+
+
+def _goes_far(x: FloatArray) -> bool:
+    """Whether positive numbers go so far beyond the middle one that only logarithms show the others."""
+    return bool(x.min() > 0 and x.max() > FAR * np.median(x))
+
+
+def _decades(x: FloatArray, weights: FloatArray | None) -> dict[str, Any]:
+    """Densities of log₁₀ x."""
+    logs = np.log10(x)
+    heights, edges = np.histogram(logs, bins=n_bins(logs), weights=weights, density=True)
+    return {"edges": significant(10**edges, 6), "heights": significant(heights)}
 
 
 def _histogram(x: FloatArray, weights: FloatArray | None) -> dict[str, Any]:
@@ -88,7 +104,9 @@ def _frequencies(x: FloatArray, weights: FloatArray | None) -> dict[str, Any]:
     }
 
 
-def _grid(shown: Shown, column: int, x: FloatArray, points: int) -> FloatArray:
+def _grid(shown: Shown, column: int, x: FloatArray, points: int, far: bool) -> FloatArray:
+    if far:
+        return np.geomspace(x.min(), x.max(), points)
     margin = 0.05 * (float(np.ptp(x)) or 1.0)
     grid = np.linspace(x.min() - margin, x.max() + margin, points)
     inside = supported(shown.family, column, shown.batch.n_columns, grid)

@@ -60,10 +60,10 @@ def _points(shown: Shown, columns: list[int], told: str) -> dict[str, Any]:
     return {
         "kind": "plane",
         "title": f"{names[0]} and {names[1]}, with the {shown.what}s",
-        "description": f"{told} Each row has the marker of its most probable {shown.what}, the paler, the less sure "
-        f"that is. {shown.told}",
+        "description": f"{told} {shown.told_of_markers} {shown.told}",
         "what": shown.what,
         "columns": names,
+        "sizes": shown.sizes,
         "points": [rounded(column) for column in values.T],
         "responsibilities": packed_shares(shown.responsibilities),
         "weights": significant(shown.weights, 3),

@@ -32,11 +32,11 @@ def regression(shown: Shown) -> dict[str, Any] | None:
     return {
         "kind": "regression",
         "title": f"{shown.names[0]} against covariate {first}, with the {shown.what}s",
-        "description": f"Lines are the fitted means of the {shown.what}s.{rest} Each row has the marker of its most "
-        f"probable {shown.what}, the paler, the less sure that is. {shown.told}",
+        "description": f"Lines are the fitted means of the {shown.what}s.{rest} {shown.told_of_markers} {shown.told}",
         "what": shown.what,
         "x": f"covariate {first}",
         "columns": [shown.names[j] for j in columns],
+        "sizes": shown.sizes,
         "given": rounded(given[:, first]),
         "points": [rounded(shown.batch.values[:, j]) for j in columns],
         "grid": rounded(grid),

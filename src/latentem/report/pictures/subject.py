@@ -66,6 +66,7 @@ class Subject:
     def shown_of(self, shown: int, what: str = "rows") -> str:
         """How many of the rows are shown."""
         total = self.source.n_rows
+        what = what if next(iter(self.source)).weights is None else f"weighted {what}"
         return f"All {total:,} {what} are shown." if shown >= total else f"{shown:,} of {total:,} {what} are shown."
 
 
@@ -101,6 +102,22 @@ class Shown:
     @property
     def n_states(self) -> int:
         return int(self.weights.shape[1])
+
+    @property
+    def sizes(self) -> list[float] | None:
+        """(n,): how large the marker of a row is, by the root of its weight, where rows have weights."""
+        weights = self.batch.weights
+        if weights is None:
+            return None
+        middle = float(np.median(weights[weights > 0])) if (weights > 0).any() else 1.0
+        sizes = np.where(weights > 0, np.clip(np.sqrt(weights / middle), 0.5, 3.0), 0.0)
+        return [round(float(size), 2) for size in sizes]
+
+    @property
+    def told_of_markers(self) -> str:
+        """What the markers of rows mean."""
+        larger = "" if self.batch.weights is None else ", the larger, the more it weighs"
+        return f"Each row has the marker of its most probable {self.what}, the paler, the less sure that is{larger}."
 
     @property
     def names(self) -> tuple[str, ...]:
