@@ -94,7 +94,8 @@
   function drawProfile(one, step, frame, inner, crowded) {
     const count = one.categories.length;
     const x = chart.linear([-0.5, count - 0.5], [inner.left, inner.right]);
-    const y = chart.linear([0, 1], [inner.bottom, inner.top]);
+    one.top ??= ceiling(one);
+    const y = chart.linear([0, one.top], [inner.bottom, inner.top]);
     x.ticks = () => one.categories.map((_, c) => c);
     const wide = (inner.right - inner.left) / count;
     const every = crowded ? 1 : Math.ceil(28 / wide);
@@ -105,6 +106,13 @@
       frame.add(chart.line(row.map((p, c) => [c, p]), x, y, k, { class: `line thin series-${k % 7}` }));
       frame.add(row.map((p, c) => chart.mark(x(c), y(p), k, 4.4)));
     });
+  }
+
+  /** Where the axis of probabilities ends, at every step: 1, or less where all are small. */
+  function ceiling(one) {
+    const all = one.probabilities.steps.flatMap((_, step) => pictures.unpack(one.probabilities, step));
+    const most = Math.max(...all, ...one.seen);
+    return most > 0.6 ? 1 : 1.15 * most || 1;
   }
 
   function slanted(px, py, text) {

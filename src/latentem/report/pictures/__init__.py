@@ -52,7 +52,8 @@ def picture_of(trail: Any, rng: np.random.Generator) -> dict[str, Any] | None:
     if not trail.steps:
         return None
     subject = Subject.of(trail, rng)
-    return _painter(subject.model)(subject) or _anything(subject)
+    found = _painter(subject.model)(subject) or parameters(subject)
+    return None if found.get("names") == [] else found
 
 
 def _painter(model: Any) -> Callable[[Subject], dict[str, Any] | None]:
@@ -61,8 +62,3 @@ def _painter(model: Any) -> Callable[[Subject], dict[str, Any] | None]:
     if isinstance(model, LatentVariableModel):
         return PAINTERS.get(type(model.latent), parameters)
     return parameters
-
-
-def _anything(subject: Subject) -> dict[str, Any] | None:
-    found = parameters(subject)
-    return found if found["names"] else None
