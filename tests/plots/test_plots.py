@@ -17,7 +17,7 @@ from latentem.fitting import fit
 from latentem.latents import Categorical, MarkovChain
 from latentem.model import LatentVariableModel
 from latentem.plots import AscentDisplay, draw_ascent, draw_bic, draw_mixture, draw_sequence
-from latentem.plots.mixture import _squared_radius
+from latentem.plots.shapes import squared_radius
 from latentem.plots.style import LINES, MARKERS, Series
 
 FAITHFUL = load_faithful()
@@ -89,8 +89,8 @@ def test_regions_of_other_families_hold_the_share_that_they_say(ax):
 
 
 def test_the_radius_of_a_bivariate_t_tends_to_the_normal_one():
-    assert _squared_radius(0.95, 1e9) == pytest.approx(_squared_radius(0.95, np.inf), rel=1e-6)
-    assert _squared_radius(0.5, np.inf) == pytest.approx(2 * np.log(2))
+    assert squared_radius(0.95, 1e9) == pytest.approx(squared_radius(0.95, np.inf), rel=1e-6)
+    assert squared_radius(0.5, np.inf) == pytest.approx(2 * np.log(2))
 
 
 def test_of_many_columns_any_two_can_be_drawn(ax):

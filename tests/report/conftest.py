@@ -6,6 +6,7 @@ import os
 import shutil
 import warnings
 
+import jax  # noqa: F401 - its first import draws from NumPy's global generator, which no test may
 import numpy as np
 import pytest
 
@@ -90,7 +91,7 @@ def trails(results):
     def of(kind):
         if kind not in made:
             trail = go_again(results(kind), Serial(), most=60)
-            made[kind] = trail, explore(trail, 6.0)
+            made[kind] = trail, explore(trail, 2.0)
         return made[kind]
 
     return of
@@ -102,7 +103,7 @@ def page(results, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "fit.html"
     result = results("mixture")
     other = em.GaussianMixture(1).fit(load_faithful()).result_
-    return write_report(result, path, candidates={"one": other, "two": result}, seconds=15, seed=0)
+    return write_report(result, path, candidates={"one": other, "two": result}, seconds=40, seed=0)
 
 
 @pytest.fixture(scope="session")

@@ -33,7 +33,7 @@ def test_a_page_is_written_with_the_command_that_makes_it_again(data, tmp_path):
 
 def test_fit_writes_a_page_on_demand(data, tmp_path):
     page = tmp_path / "fit.html"
-    done = run("fit", "poisson-mixture", data, "-k", "2", "--report", page)
+    done = run("fit", "gamma-mixture", data, "-k", "2", "--report", page)
     assert done.exit_code == 0, done.output
     assert f"Report: {page}" in done.output and page.exists()
 

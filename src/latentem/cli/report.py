@@ -75,7 +75,7 @@ def write_page(best: Candidate, candidates: Sequence[Candidate], path: Path, **o
 
 def spelled(ctx: click.Context) -> str:
     """The command as it was given, every option by its long name."""
-    return shlex.join([ctx.command_path.replace("main", "latentem", 1), *_spelled(ctx)])
+    return shlex.join(["latentem", str(ctx.info_name), *_spelled(ctx)])
 
 
 def _spelled(ctx: click.Context) -> Iterator[str]:

@@ -10,11 +10,12 @@ import numpy as np
 from .._typing import Array, FloatArray
 from ..data import Batch
 from ..densities import Form
-from ..errors import DataError, ParameterError
+from ..errors import ParameterError
 from ..model import LatentVariableModel, ModelParameters
 from ..result import EMResult
 from .display import Display
 from .rows import names_of, values_of
+from .shapes import degrees_of_freedom, has_ellipses, n_bins, passes, spreads, squared_radius
 from .style import INK, Series, axes_or_new, tidy
 
 SHARES = (0.5, 0.95)
@@ -130,18 +131,10 @@ class MixtureDisplay(Display):
 
     def accepts(self, points: FloatArray) -> Array:
         """Which points lie in the support."""
-        return np.array([_passes(self.model, point) for point in points])
+        return np.array([passes(self.model, point) for point in points])
 
     def label(self, component: int) -> str:
         return f"component {component} ({self.weights[component]:.0%})"
-
-
-def _passes(model: LatentVariableModel, point: FloatArray) -> bool:
-    try:
-        model.check(Batch(point[None, :]))
-    except DataError:
-        return False
-    return True
 
 
 def _is_discrete(picture: MixtureDisplay, rows: FloatArray) -> bool:
@@ -159,7 +152,7 @@ def _draw_line(ax: Any, picture: MixtureDisplay) -> None:
 
 
 def _draw_densities(ax: Any, picture: MixtureDisplay, x: FloatArray) -> None:
-    ax.hist(x, bins=_n_bins(x), density=True, color="#dcdcdc", edgecolor="white", label="data")
+    ax.hist(x, bins=n_bins(x), density=True, color="#dcdcdc", edgecolor="white", label="data")
     margin = 0.05 * (np.ptp(x) or 1.0)
     grid = np.linspace(x.min() - margin, x.max() + margin, GRID)
     grid = grid[picture.accepts(grid[:, None])]
@@ -172,12 +165,6 @@ def _draw_densities(ax: Any, picture: MixtureDisplay, x: FloatArray) -> None:
             marker=series.marker, markevery=(k * 7 % 40, 40), markersize=5,
         )  # fmt: skip
     ax.set_ylabel("density")
-
-
-def _n_bins(x: FloatArray) -> int:
-    """Twice as many as for a single normal distribution (Scott 1979), since a mixture's parts are narrower."""
-    width = 3.49 * float(np.std(x)) * len(x) ** (-1 / 3)
-    return int(np.clip(2 * np.ptp(x) / width, 10, 100)) if width > 0 else 10
 
 
 def _draw_counts(ax: Any, picture: MixtureDisplay, x: FloatArray) -> None:
@@ -208,7 +195,7 @@ def _draw_pair(ax: Any, picture: MixtureDisplay, columns: tuple[int, ...]) -> No
     ax.set_ylabel(picture.names[columns[1]])
     ax.margins(0.1)
     limits = ax.axis()
-    if _has_ellipses(picture.parameters.emission):
+    if has_ellipses(picture.parameters.emission):
         _draw_ellipses(ax, picture, columns)
     elif picture.values.shape[1] == 2 and not _is_discrete(picture, picture.values[:1]):
         _draw_regions(ax, picture, columns)
@@ -228,54 +215,20 @@ def _scatter(ax: Any, rows: FloatArray, k: int, picture: MixtureDisplay) -> None
     )  # fmt: skip
 
 
-def _has_ellipses(emission: Any) -> bool:
-    """Normal and Student-t components: a mean and a spread in every direction."""
-    spread = any(hasattr(emission, name) for name in ("covariances", "variances")) or hasattr(emission, "dof")
-    return hasattr(emission, "means") and spread
-
-
-def _spreads(emission: Any) -> FloatArray:
-    """(K, D, D) covariances, or scale matrices of Student's t."""
-    found = next(getattr(emission, name) for name in ("covariances", "variances", "scales") if hasattr(emission, name))
-    k, d = emission.means.shape
-    if np.ndim(found) == 3:
-        return np.asarray(found)
-    axes = np.broadcast_to(found if np.ndim(found) == 2 else np.reshape(found, (k, 1)), (k, d))
-    return np.asarray(axes[:, :, None] * np.eye(d))
-
-
-def _degrees_of_freedom(picture: MixtureDisplay) -> FloatArray:
-    """(K,): those of Student's t, infinite for normal components."""
-    family: Any = picture.model.family
-    if hasattr(family, "degrees_of_freedom"):
-        return np.asarray(family.degrees_of_freedom(picture.parameters.emission))
-    return np.full(picture.n_components, np.inf)
-
-
 def _draw_ellipses(ax: Any, picture: MixtureDisplay, columns: tuple[int, ...]) -> None:
     emission = picture.parameters.emission
-    spreads = _spreads(emission)[np.ix_(range(picture.n_components), columns, columns)]
-    degrees = _degrees_of_freedom(picture)
+    matrices = spreads(emission)[np.ix_(range(picture.n_components), columns, columns)]
+    degrees = degrees_of_freedom(picture.model.family, emission)
     turn = np.linspace(0, 2 * np.pi, 200)
     circle = np.stack([np.cos(turn), np.sin(turn)])
     for k, mean in enumerate(emission.means[:, columns]):
         series = Series(k)
-        values, vectors = np.linalg.eigh(spreads[k])
+        values, vectors = np.linalg.eigh(matrices[k])
         stretch = vectors * np.sqrt(np.maximum(values, 0.0))
         for share, width in zip(SHARES, WIDTHS, strict=True):
-            outline = mean[:, None] + np.sqrt(_squared_radius(share, float(degrees[k]))) * stretch @ circle
+            outline = mean[:, None] + np.sqrt(squared_radius(share, float(degrees[k]))) * stretch @ circle
             ax.plot(*outline, color=INK, linestyle=series.line, linewidth=width)
         ax.plot(*mean, marker=series.marker, markersize=9, color=series.colour, markeredgecolor=INK, linestyle="none")
-
-
-def _squared_radius(share: float, degrees: float) -> float:
-    """Of the ellipse that holds this share of a bivariate t distribution; normal for infinite degrees of freedom.
-
-    Half the squared distance is F(2, ν), whose distribution function is 1 - (1 + r²/ν)^{-ν/2}.
-    """
-    if np.isinf(degrees):
-        return float(-2 * np.log1p(-share))
-    return float(degrees * np.expm1(-2 / degrees * np.log1p(-share)))
 
 
 def _draw_regions(ax: Any, picture: MixtureDisplay, columns: tuple[int, ...]) -> None:

@@ -13,6 +13,7 @@ from .._typing import FloatArray
 from ..acceleration import SCHEMES
 from ..em import TO_ROUNDING, iterate
 from ..errors import LatentemError
+from ..result import Iteration
 from ..stopping import RemainingGain
 from .trail import LEFT, Trail
 
@@ -48,6 +49,8 @@ class Limit:
         Whether it arrived at another point; its gaps are to that one then.
     objective : float
         At the limit.
+    end : Iteration
+        There.
     """
 
     passes: FloatArray
@@ -60,6 +63,7 @@ class Limit:
     scheme: str
     elsewhere: bool
     objective: float
+    end: Iteration
 
 
 def find_limit(trail: Trail, seconds: float) -> Limit:
@@ -72,12 +76,12 @@ def find_limit(trail: Trail, seconds: float) -> Limit:
         For both runs together.
     """
     until = time.perf_counter() + seconds
-    _, objectives, _ = _run(trail, trail.end.parameters, TO_ROUNDING, time.perf_counter() + seconds / 2)
+    _, objectives, end, _ = _run(trail, trail.end.parameters, TO_ROUNDING, time.perf_counter() + seconds / 2)
     best = float(max(objectives))
     gaps = best - np.array([one.objective for one in trail.passages])
     fitted = _clear(gaps, trail.end.rounding)
     distances = np.sqrt(2 * np.maximum(gaps, 0.0))
-    fast_passes, fast, scheme = _run(trail, trail.steps[0].parameters, RemainingGain(LEFT), until)
+    fast_passes, fast, _, scheme = _run(trail, trail.steps[0].parameters, RemainingGain(LEFT), until)
     elsewhere = bool(abs(fast[-1] - best) > SAME)
     return Limit(
         passes=np.array([float(one.passes) for one in trail.passages]),
@@ -90,11 +94,12 @@ def find_limit(trail: Trail, seconds: float) -> Limit:
         scheme=scheme,
         elsewhere=elsewhere,
         objective=best,
+        end=end,
     )
 
 
-def _run(trail: Trail, start: Any, rule: RemainingGain, until: float) -> tuple[FloatArray, FloatArray, str]:
-    """Passes, objectives and the description of an accelerated run."""
+def _run(trail: Trail, start: Any, rule: RemainingGain, until: float) -> tuple[FloatArray, FloatArray, Iteration, str]:
+    """Passes, objectives, the last iteration and the description of an accelerated run."""
     acceleration = SCHEMES[ACCELERATION]()
     passes, objectives, now = [], [], None
     steps = iterate(
@@ -111,7 +116,7 @@ def _run(trail: Trail, start: Any, rule: RemainingGain, until: float) -> tuple[F
         if now is None:
             raise
     assert now is not None
-    return np.array(passes), np.array(objectives), acceleration.describe(now.scheme)
+    return np.array(passes), np.array(objectives), now, acceleration.describe(now.scheme)
 
 
 def _clear(gaps: FloatArray, rounding: float) -> slice:

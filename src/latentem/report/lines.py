@@ -20,7 +20,7 @@ from ..result import Iteration
 from .trail import Trail, TrailStep
 
 # Along the way from θₜ (0) to θₜ₊₁ (1): both are among the points.
-ALONG = np.arange(-9, 28) / 15
+ALONG: FloatArray = np.arange(-9, 28) / 15
 POINTS = 25
 PLANE = 13
 COORDINATES, PLANES, PLANE_STEPS = 8, 3, 5
@@ -115,6 +115,21 @@ class Explored:
     def least_gap(self) -> float:
         """The smallest gap in units of its rounding error; above -1 the bound is nowhere above ℓ."""
         return min((float(np.nanmin(line.gap)) / line.rounding for line in self.lines), default=0.0)
+
+
+    @property
+    def off_top(self) -> float:
+        """By what share of its rise a bound is higher elsewhere on its line than where the M-step leads."""
+        shares = [_off_top(line) for line in self.along if line is not None]
+        return max(shares, default=0.0)
+
+
+def _off_top(line: Line) -> float:
+    bound = line.rise - line.gap
+    there = bound[ALONG == 1.0][0]
+    if not np.nanmax(bound) > 100 * line.rounding or np.isnan(there):
+        return 0.0
+    return float((np.nanmax(bound) - there) / np.nanmax(bound))
 
 
 @dataclass

@@ -12,9 +12,10 @@ from markupsafe import Markup
 
 from .numbers import embedded
 
-STYLES = ("page.css",)
+STYLES = ("page.css", "pictures.css")
 # In this order; those that are not there are left out.
-SCRIPTS = ("chart.js", "explorer.js", "contours.js", "ascent.js", "limit.js", "methods.js", "pictures.js", "page.js")
+PICTURES = ("pictures.js", "picture-plane.js", "picture-columns.js", "picture-series.js", "picture-tables.js")
+SCRIPTS = ("chart.js", "explorer.js", "contours.js", "ascent.js", "limit.js", "methods.js", *PICTURES, "page.js")
 
 
 def render(content: dict[str, Any], data: dict[str, Any]) -> str:

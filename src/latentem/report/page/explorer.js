@@ -38,7 +38,7 @@ const explorer = (() => {
     const there = `θ${lower(step.t + 1)}`;
     const rise = step.qNext - step.q;
     if (local) return `M-step from ${here} to ${there}: the quadratic of Q rises by ${say(rise, 3)}, ℓ by ${say(gain, 3)}.`;
-    return `M-step from ${here} to ${there}, the top of the bound, which is ${say(rise, 3)} higher. ℓ rises by ${say(gain, 3)}: ${say(Math.max(step.kl, 0), 3)} more, the KL that opens.`;
+    return `M-step from ${here} to ${there}, up the bound, which is ${say(rise, 3)} higher there. ℓ rises by ${say(gain, 3)}: ${say(Math.max(step.kl, 0), 3)} more, the KL that opens.`;
   }
 
   /* -- a line ------------------------------------------------------------------------------------ */
