@@ -52,7 +52,7 @@
   /** Two decimals; where there is little room without the zero before them. */
   function number(frame, px, py, value, anchor, short) {
     const text = short ? value.toFixed(2).replace(/^(-?)0\./, "$1.") : value.toFixed(2);
-    frame.add(svg("text", { class: "told", x: px, y: py, dy: "0.34em", "text-anchor": anchor }, text.replace("-", "−")));
+    frame.add(svg("text", { class: short ? "told small" : "told", x: px, y: py, dy: "0.34em", "text-anchor": anchor }, text.replace("-", "−")));
   }
 
   /* -- estimates ------------------------------------------------------------------------------------------- */
@@ -60,7 +60,7 @@
   function parameters(spec, step, box) {
     const n = spec.names.length;
     const width = pictures.widthOf(box);
-    const across = Math.max(1, Math.min(n, Math.floor(width / 190)));
+    const across = Math.min(n, width < 570 ? 2 : Math.floor(width / 190));
     const { frame, panel } = pictures.sheet(box, n, {
       title: spec.title, description: spec.description, across, each: 112, panelMargin: { left: 64, right: 14, top: 34, bottom: 20 },
     });
