@@ -20,7 +20,7 @@ TOO_LONG = "Standard errors were left out: they would have taken too long."
 
 @dataclass(frozen=True)
 class Estimates:
-    """Rows (name, estimate, standard error, interval, why there is none) and what else is to say.
+    """Rows (name, estimate, standard error, interval, number of the reason why there is none) and what else is to say.
 
     Attributes
     ----------
@@ -28,11 +28,14 @@ class Estimates:
     left_out : int
         How many entries have no row.
     told : tuple of str
+    reasons : tuple of str
+        The first has number 1.
     """
 
     rows: tuple[tuple[str, ...], ...]
     left_out: int
     told: tuple[str, ...]
+    reasons: tuple[str, ...] = ()
 
 
 def readable(label: str, names: Sequence[str], shape: tuple[int, ...]) -> str:
@@ -68,15 +71,18 @@ def estimates(result: EMResult, names: Sequence[str], affordable: bool) -> Estim
         ends = found.intervals()
     except (LatentemError, ArithmeticError, ValueError) as error:
         return Estimates(kept, len(bare) - len(kept), (f"There are no standard errors: {error}.",))
-    rows = [_row(found, labels[i], i, ends[i]) for i in range(min(len(labels), MOST_ROWS))]
-    return Estimates(tuple(rows), len(bare) - len(rows), tuple(_sentence(line) for line in found.told))
+    reasons = list(dict.fromkeys(found.reasons[name] for name in found.names[:MOST_ROWS] if name in found.reasons))
+    rows = [_row(found, labels[i], i, ends[i], reasons) for i in range(min(len(labels), MOST_ROWS))]
+    told = tuple(_sentence(line) for line in found.told)
+    return Estimates(tuple(rows), len(bare) - len(rows), told, tuple(_sentence(reason) for reason in reasons))
 
 
-def _row(found: Any, label: str, i: int, ends: Any) -> tuple[str, ...]:
+def _row(found: Any, label: str, i: int, ends: Any, reasons: list[str]) -> tuple[str, ...]:
     error = float(found.errors[i])
     if isnan(error):
-        why = found.reasons.get(found.names[i], "")
-        return label, said(float(found.estimates[i]), 6), "–", "–", why
+        why = found.reasons.get(found.names[i])
+        number = "" if why is None else str(1 + reasons.index(why))
+        return label, said(float(found.estimates[i]), 6), "–", "–", number
     interval = f"{said(float(ends[0]), 5)} to {said(float(ends[1]), 5)}"
     return label, said(float(found.estimates[i]), 6), said(error, 3), interval, ""
 

@@ -12,7 +12,7 @@ from .limit import Limit
 from .lines import Explored, Line, Plane
 from .methods import Methods
 from .numbers import curve, finite, number
-from .trail import Trail, TrailStep
+from .trail import LOST, Trail, TrailStep
 
 # Courses of more points than this are thinned.
 MOST_POINTS = 160
@@ -35,14 +35,19 @@ def _step(trail: Trail, step: TrailStep) -> dict[str, Any]:
         "h": number(entropy),
         "lNext": number(objective),
         "qNext": number(q_next),
-        "kl": number(objective - (q_next + entropy)),
+        "kl": _clear(objective - (q_next + entropy), here.rounding),
         "klOld": None,
     }
     if step.before is not None and not trail.local:
         old = step.before
         bound = old.objective + trail.q(old, here.parameters) - trail.q(old, old.parameters)
-        found["klOld"] = number(here.objective - bound)
+        found["klOld"] = _clear(here.objective - bound, here.rounding)
     return found
+
+
+def _clear(value: float, rounding: float) -> float | None:
+    """A divergence, which is 0 where rounding leaves less of it."""
+    return 0.0 if -rounding <= value <= rounding / LOST else number(value)
 
 
 def explorer_data(trail: Trail, explored: Explored, names: Sequence[str]) -> dict[str, Any]:
@@ -62,6 +67,8 @@ def explorer_data(trail: Trail, explored: Explored, names: Sequence[str]) -> dic
 def _line(line: Line | None, at: bool = False) -> dict[str, Any] | None:
     if line is None:
         return None
+    if np.isnan(line.rise).all() or np.nanmax(np.abs(line.rise)) <= LOST * line.rounding:
+        return {"still": True}
     found: dict[str, Any] = {"touches": line.touches, "rise": curve(line.rise), "gap": curve(line.gap)}
     if at:
         found["at"] = [number(x, 6) for x in line.at]
@@ -93,6 +100,8 @@ def ascent_data(trail: Trail, found: Sequence[Residual]) -> dict[str, Any]:
     q = np.array([one.q_gain for one in trail.passages])
     return {
         "start": number(before[0]),
+        "still": bool(before[-1] - before[0] <= trail.end.rounding),
+        "least": number(trail.end.rounding),
         "t": [int(t) for t in shown],
         "l": finite(before[shown]),
         "gain": finite(before[shown] - before[shown - 1]),
@@ -102,13 +111,14 @@ def ascent_data(trail: Trail, found: Sequence[Residual]) -> dict[str, Any]:
 
 
 def limit_data(limit: Limit) -> dict[str, Any]:
-    """Gaps and distances against passes, thinned."""
+    """Gaps and distances against passes, thinned; distances below `least` are rounding."""
     shown, fast = _thinned(len(limit.passes)), _thinned(len(limit.fast_passes))
     first, last = limit.fitted.start, limit.fitted.stop - 1
     return {
         "passes": finite(limit.passes[shown]),
         "distance": finite(limit.distances[shown]),
         "gap": [number(x, 4) for x in limit.gaps[shown]],
+        "least": max(1e-7, float(np.sqrt(2 * limit.end.rounding / LOST))),
         "rate": number(limit.rate, 6),
         "fitted": [number(limit.passes[i]) for i in (first, last)] if last > first else None,
         "anchor": number(limit.distances[last], 6) if last >= 0 else None,

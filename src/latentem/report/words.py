@@ -14,7 +14,7 @@ from .identity import Residual
 from .limit import Limit
 from .methods import Methods
 from .numbers import percent, said, times
-from .trail import Trail
+from .trail import LOST, Trail
 
 _SENTENCES = {
     Verdict.MAXIMUM: "The fit ended at a strict local maximum of the likelihood",
@@ -107,6 +107,8 @@ def _doing(trail: Trail) -> list[str]:
     rises = np.diff([one.objective for one in trail.passages])
     if trail.local or len(rises) == 0:
         return told
+    if trail.passages[-1].objective - trail.passages[0].objective <= trail.end.rounding:
+        return [*told, "Here the way began at its end: no step raised ℓ by more than rounding."]
     q, total = np.array([one.q_gain for one in trail.passages[1:]]), float(np.sum(rises))
     first = f"Here the first step raised the bound by {said(q[0])}; ℓ rose by {said(rises[0])}"
     told.append(
@@ -131,7 +133,7 @@ def _converging(
         told.append(
             f"Of the {times(len(rises), 'step')} here "
             + ("none lowered ℓ" if fell == 0 else f"{fell} lowered ℓ, which should not be")
-            + f"; the first gained {said(rises[0], 3)}, the last {said(rises[-1], 3)}."
+            + f"; the first gained {_gained(rises[0], trail)}, the last {_gained(rises[-1], trail)}."
         )
     if found:
         worst = max(abs(one.value) for one in found)
@@ -139,6 +141,10 @@ def _converging(
     if isfinite(limit.rate):
         told.append(_pace(limit, certificate))
     return told
+
+
+def _gained(rise: float, trail: Trail) -> str:
+    return "nothing beyond rounding" if abs(rise) <= trail.end.rounding / LOST else said(rise, 3)
 
 
 def _pace(limit: Limit, certificate: Any) -> str:
@@ -169,6 +175,8 @@ def _measured(methods: Methods) -> str:
     for name, row in rows.items():
         if name in ("em", "auto", *methods.direct):
             parts.append(
-                f"{name} took {row['passes']:.0f} passes" if row["arrived"] else f"{name} did not get to the top"
+                f"{name} took {times(int(row['passes']), 'pass', 'passes')}"
+                if row["arrived"]
+                else f"{name} was not there after {times(methods.passes, 'pass', 'passes')}"
             )
     return f"Measured from the start of this fit: {', '.join(parts)}."

@@ -37,7 +37,7 @@ KINDS = {
     "CovariateMarkovChain": "Hidden Markov model with {size} states and covariates, {family}",
     "SemiMarkovChain": "Hidden semi-Markov model with {size} states, {family}",
     "Normal": "Normal factors, {size}, {family}",
-    "NormalChain": "State space model with {size} coordinates, {family}",
+    "NormalChain": "State space model of dimension {size}, {family}",
 }
 NO_ANSWERS: tuple[Any, ...] = ()
 
@@ -177,7 +177,8 @@ def _model_name(result: EMResult) -> str:
     kind = KINDS.get(type(latent).__name__)
     if kind is None or latent is None:
         return type(result.model).__name__
-    return kind.format(size=latent.size, family=type(family).__name__)
+    told = kind.format(size=latent.size, family=type(family).__name__)
+    return told.replace(" 1 components", " 1 component").replace(" 1 states", " 1 state")
 
 
 def coordinate_labels(parameters: Any) -> list[str]:
@@ -189,7 +190,7 @@ def _content(
     result: EMResult, measured: Measured | None, certificate: Any, why_none: str, seconds: float
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     names = () if result.source is None else tuple(result.source.names)
-    affordable = measured is None or 5 * result.n_parameters * measured.trail.seconds < max(seconds, 30.0)
+    affordable = measured is None or 5 * result.n_parameters * measured.trail.seconds < seconds
     content: dict[str, Any] = {
         "result": result,
         "model_name": _model_name(result),

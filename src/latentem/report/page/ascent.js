@@ -35,7 +35,13 @@ const ascent = (() => {
 
   const nowhere = Object.assign(() => 0, { ticks: () => [] });
 
+  function still(container) {
+    const why = "The way began at its end: no step raised ℓ by more than rounding.";
+    container.replaceChildren(chart.html("p", { class: "unavailable" }, why));
+  }
+
   function drawBars(container, data) {
+    if (data.still) return still(container);
     const whole = data.q.every((q) => q !== null);
     const frame = chart.figure(container, {
       title: "What ℓ has risen since the start, after each step",
@@ -61,6 +67,7 @@ const ascent = (() => {
   }
 
   function drawShares(container, data) {
+    if (data.still) return;
     const frame = chart.figure(container, {
       title: "Each gain, divided: what the bound rose, and what the KL added",
       description: "One bar for each step, all of one height: the share of the bound below, that of the KL above.",
@@ -70,15 +77,15 @@ const ascent = (() => {
     const y = chart.linear([0, 1], [inner.bottom, inner.top]);
     frame.axes(nowhere, y, { y: "share of the gain", yFormat: (value) => `${Math.round(100 * value)} %` });
     const slots = bars(inner, data.t.length);
-    const share = data.t.map((_, i) => Math.min(1, Math.max(0, data.q[i] / data.gain[i])));
+    const share = data.t.map((_, i) => (data.gain[i] > data.least ? Math.min(1, Math.max(0, data.q[i] / data.gain[i])) : null));
     share.forEach((one, i) => {
-      if (!Number.isFinite(one)) return;
+      if (one === null) return;
       frame.add(block(slots.left(i), slots.wide, y(0), y(one), 0), block(slots.left(i), slots.wide, y(one), y(1), 1));
       frame.add(hatched(slots.left(i), slots.wide, y(one), y(1)));
     });
     frame.add(numbers(inner, data, slots));
     frame.legend([{ k: 0, name: "bound", kind: "area" }, { k: 1, name: "KL (hatched)", kind: "area hatched" }]);
-    frame.table(["t", "gain", "share of the bound", "share of the KL"], data.t.map((t, i) => [t, data.gain[i], share[i], 1 - share[i]]));
+    frame.table(["t", "gain", "share of the bound", "share of the KL"], data.t.map((t, i) => [t, data.gain[i], share[i], share[i] === null ? null : 1 - share[i]]));
   }
 
   return { drawBars, drawShares };

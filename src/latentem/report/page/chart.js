@@ -78,12 +78,8 @@ const chart = (() => {
     scale.domain = [a, b];
     scale.range = [from, to];
     scale.invert = (pixel) => a + ((pixel - from) / (to - from)) * (b - a);
-    let shown = steps(a, b, 5);
-    scale.ticks = (count = 5) => {
-      shown = steps(a, b, count);
-      return shown;
-    };
-    scale.label = (value) => inTens(value, shown);
+    scale.ticks = (count = 5) => steps(a, b, count);
+    scale.label = (value, ticks) => inTens(value, ticks || steps(a, b, 5));
     return scale;
   }
 
@@ -207,16 +203,18 @@ const chart = (() => {
     const group = svg("g", { class: "axes", "aria-hidden": "true" });
     const down = Math.max(2, Math.round((bottom - top) / 52));
     const across = Math.max(2, Math.round((right - left) / (labels.wide ? 110 : 84)));
-    for (const tick of y.ticks(labels.yTicks || down)) {
+    const rows = y.ticks(labels.yTicks || down);
+    for (const tick of rows) {
       const at = y(tick);
       group.append(svg("line", { class: "grid", x1: left, x2: right, y1: at, y2: at }));
-      const text = (labels.yFormat || y.label)(tick);
+      const text = (labels.yFormat || y.label)(tick, rows);
       group.append(svg("text", { class: "tick", x: left - 8, y: at, dy: "0.32em", "text-anchor": "end" }, text));
     }
-    for (const tick of x.ticks(labels.xTicks || across)) {
+    const columns = x.ticks(labels.xTicks || across).filter((tick) => !labels.whole || Number.isInteger(tick));
+    for (const tick of columns) {
       const at = x(tick);
       group.append(svg("line", { class: "notch", x1: at, x2: at, y1: bottom, y2: bottom + 5 }));
-      const text = (labels.xFormat || x.label)(tick);
+      const text = (labels.xFormat || x.label)(tick, columns);
       group.append(svg("text", { class: "tick", x: at, y: bottom + 18, "text-anchor": "middle" }, text));
     }
     group.append(svg("line", { class: "axis", x1: left, x2: right, y1: bottom, y2: bottom }));

@@ -6,7 +6,7 @@ const limit = (() => {
 
   function draw(container, data) {
     const fast = data.fastGap.map((gap) => (gap === null ? null : Math.sqrt(2 * Math.max(gap, 0))));
-    const least = 1e-7;
+    const least = data.least;
     const shown = [...data.distance, ...fast].filter((d) => d !== null && d > least);
     if (shown.length === 0) {
       container.replaceChildren(chart.html("p", { class: "unavailable" }, "The way began at its limit."));
@@ -22,7 +22,7 @@ const limit = (() => {
     const x = chart.linear([0, last * 1.03], [inner.left, inner.right]);
     const ends = chart.extent(shown);
     const y = chart.log([ends[0] / 2, ends[1] * 2], [inner.bottom, inner.top]);
-    frame.axes(x, y, { x: "passes over the data", y: "distance, log scale" });
+    frame.axes(x, y, { x: "passes over the data", y: "distance, log scale", whole: true });
     const em = points(data.passes, data.distance, least);
     const quick = points(data.fastPasses, fast, least);
     frame.add(chart.line(em, x, y, 0, { dash: "" }), chart.line(quick, x, y, 2));

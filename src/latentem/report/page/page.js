@@ -37,15 +37,17 @@
     else drawAlong(container, at);
   }
 
-  function lacking(container) {
+  function lacking(container, still) {
     container.latentFrame = null;
-    const why = "There was no time to measure this line; give the report more seconds.";
+    const why = still
+      ? "On this line ℓ changes by no more than its rounding error: there is nothing to be seen."
+      : "There was no time to measure this line; give the report more seconds.";
     container.replaceChildren(chart.html("p", { class: "unavailable" }, why));
   }
 
   function drawAlong(container, at) {
     const line = numbers.explorer.along[at.i];
-    if (!line) return lacking(container);
+    if (!line || line.still) return lacking(container, line);
     const here = explorer.lower(at.step.t);
     const there = explorer.lower(at.step.t + 1);
     explorer.drawLine(container, line, numbers.explorer.share, at, {
@@ -60,7 +62,7 @@
 
   function drawAcross(container, across, at) {
     const line = across.lines[at.i];
-    if (!line) return lacking(container);
+    if (!line || line.still) return lacking(container, line);
     explorer.drawLine(container, line, line.at, at, {
       local: numbers.explorer.local,
       title: `Along ${across.name}, the other parameters as at θ${explorer.lower(at.step.t)}`,
@@ -99,7 +101,8 @@
   /* -- telling ------------------------------------------------------------------------------------------ */
 
   function fixed(value, places) {
-    return value.toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places }).replaceAll("-", "−");
+    const shown = Math.abs(value) < 0.5 * 10 ** -places ? 0 : value;
+    return shown.toLocaleString("en-US", { minimumFractionDigits: places, maximumFractionDigits: places }).replaceAll("-", "−");
   }
 
   function tell() {
