@@ -60,9 +60,10 @@
   function parameters(spec, step, box) {
     const n = spec.names.length;
     const width = pictures.widthOf(box);
-    const across = Math.min(n, width < 570 ? 2 : Math.floor(width / 190));
+    const long = Math.max(...spec.names.map((name) => name.length)) > 11;
+    const across = Math.min(n, width < 570 ? (long ? 1 : 2) : Math.floor(width / 190));
     const { frame, panel } = pictures.sheet(box, n, {
-      title: spec.title, description: spec.description, across, each: 112, panelMargin: { left: 64, right: 14, top: 34, bottom: 20 },
+      title: spec.title, description: spec.description, across, each: across === 1 && n > 1 ? 92 : 112, panelMargin: { left: 64, right: 14, top: 34, bottom: 20 },
     });
     spec.names.forEach((name, i) => panel(i, (inner) => small(frame, inner, spec, i, step, width / across)));
     frame.legend([]);
