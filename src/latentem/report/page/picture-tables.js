@@ -52,7 +52,7 @@
   /** Two decimals; where there is little room without the zero before them. */
   function number(frame, px, py, value, anchor, short) {
     const text = short ? value.toFixed(2).replace(/^(-?)0\./, "$1.") : value.toFixed(2);
-    frame.add(svg("text", { class: "told", x: px, y: py, dy: "0.34em", "text-anchor": anchor }, text.replace("-", "−")));
+    frame.add(svg("text", { class: short ? "told small" : "told", x: px, y: py, dy: "0.34em", "text-anchor": anchor }, text.replace("-", "−")));
   }
 
   /* -- estimates ------------------------------------------------------------------------------------------- */
@@ -60,9 +60,10 @@
   function parameters(spec, step, box) {
     const n = spec.names.length;
     const width = pictures.widthOf(box);
-    const across = Math.max(1, Math.min(n, Math.floor(width / 190)));
+    const long = Math.max(...spec.names.map((name) => name.length)) > 11;
+    const across = Math.min(n, width < 570 ? (long ? 1 : 2) : Math.floor(width / 190));
     const { frame, panel } = pictures.sheet(box, n, {
-      title: spec.title, description: spec.description, across, each: 112, panelMargin: { left: 64, right: 14, top: 34, bottom: 20 },
+      title: spec.title, description: spec.description, across, each: across === 1 && n > 1 ? 92 : 112, panelMargin: { left: 64, right: 14, top: 34, bottom: 20 },
     });
     spec.names.forEach((name, i) => panel(i, (inner) => small(frame, inner, spec, i, step, width / across)));
     frame.legend([]);
