@@ -10,6 +10,7 @@ from .._typing import Array, FloatArray
 from ..domains import Correlation, Interval, Positive, PositiveDefinite, Simplex
 from ..domains.base import entry_labels
 from ..domains.constraints import without_constraints
+from ..domains.matrices import Noise
 from ..kernels.derivatives import moved
 
 _STEP = 1e-3
@@ -55,11 +56,10 @@ def _limits(domain: Any, shape: tuple[int, ...]) -> FloatArray:
     if isinstance(domain, Correlation):
         return np.broadcast_to([-1.0, 1.0], (*shape, 2))
     found = np.broadcast_to([-np.inf, np.inf], (*shape, 2)).copy()
-    if isinstance(domain, PositiveDefinite):
-        if len(shape) == 1:
-            found[..., 0] = 0.0
-        else:
-            found[..., np.arange(shape[-1]), np.arange(shape[-1]), 0] = 0.0
+    if isinstance(domain, Noise) and len(shape) == 1:
+        found[..., 0] = 0.0
+    elif isinstance(domain, PositiveDefinite | Noise):
+        found[..., np.arange(shape[-1]), np.arange(shape[-1]), 0] = 0.0
     return found
 
 
