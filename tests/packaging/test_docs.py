@@ -30,7 +30,7 @@ def test_the_code_of_a_short_page_prints_what_the_page_shows(
 ) -> None:
     """In this process, which has imported everything already; warnings are errors here, too."""
     text = page.read_text(encoding="utf-8")
-    script = tmp_path / f"{page.stem}.py"
+    script = tmp_path / "page.py"
     script.write_text("\n".join(BLOCK.findall(text)), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     runpy.run_path(str(script))
@@ -41,7 +41,7 @@ def test_the_code_of_a_short_page_prints_what_the_page_shows(
 def test_the_code_of_a_page_runs_without_a_warning_and_prints_what_the_page_shows(page: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     code, shown = "\n".join(BLOCK.findall(text)), "".join(OUTPUT.findall(text))
-    script = tmp_path / f"{page.stem}.py"
+    script = tmp_path / "page.py"  # not the page's own name, which may be that of a package
     script.write_text(code, encoding="utf-8")
     done = subprocess.run(
         [sys.executable, "-W", "error", str(script)],
