@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +21,7 @@ from .lines import Explored, explore
 from .methods import Methods, compare_methods
 from .numbers import percent, said, times
 from .pagedata import ascent_data, explorer_data, limit_data, methods_data, steps_data
+from .pictures import picture_of
 from .provenance import provenance
 from .rendering import render
 from .trail import Trail, go_again, missing_way
@@ -241,9 +240,7 @@ def _rates(certificate: Any) -> dict[str, float | None]:
 
 def _picture(trail: Trail, seed: int) -> Any:
     """What is drawn of data and components, where there is a picture for such a model."""
-    if find_spec(".pictures", __package__) is None:
-        return None
-    return import_module(".pictures", __package__).picture_of(trail, np.random.default_rng(seed))
+    return picture_of(trail, np.random.default_rng(seed))
 
 
 def _components(trail: Trail) -> list[list[Any]]:
