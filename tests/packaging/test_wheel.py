@@ -48,4 +48,5 @@ def test_without_a_compiler_the_wheel_is_pure_and_complete(tmp_path: Path) -> No
     assert not any(Path(file).suffix in (".so", ".dylib", ".dll") for file in files)
     modules = {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src" / "latentem").rglob("*.py")}
     assert {Path(module).as_posix() for module in modules} <= files
-    assert {"latentem/py.typed", "latentem/kernels/c/latentem.h"} <= files
+    page = {f"latentem/report/page/{path.name}" for path in (ROOT / "src/latentem/report/page").iterdir()}
+    assert {"latentem/py.typed", "latentem/kernels/c/latentem.h", *page} <= files

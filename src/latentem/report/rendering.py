@@ -13,7 +13,7 @@ from markupsafe import Markup
 from .numbers import embedded
 
 STYLES = ("page.css", "pictures.css")
-# In this order; those that are not there are left out.
+# In this order.
 PICTURES = ("pictures.js", "picture-plane.js", "picture-columns.js", "picture-series.js", "picture-tables.js")
 SCRIPTS = ("chart.js", "explorer.js", "contours.js", "ascent.js", "limit.js", "methods.js", *PICTURES, "page.js")
 
@@ -48,5 +48,4 @@ def fingerprint(text: str) -> str:
 
 def _joined(names: tuple[str, ...]) -> str:
     page = files("latentem.report") / "page"
-    present = [page / name for name in names if (page / name).is_file()]
-    return "".join(one.read_text(encoding="utf-8") for one in present)
+    return "".join((page / name).read_text(encoding="utf-8") for name in names)

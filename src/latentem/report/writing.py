@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,21 +13,25 @@ import numpy as np
 from ..em import Executor
 from ..errors import LatentemError, ParameterError
 from ..execution.opening import opened
+from ..inference import natural
 from ..io.atomic import write_atomically
 from ..result import EMResult, Status
-from .estimates import candidate_rows, estimates, maxima_rows, readable
+from .estimates import candidate_rows, entry_names, estimates, maxima_rows
 from .identity import Residual, residuals
 from .limit import Limit, find_limit
 from .lines import Explored, explore
 from .methods import Methods, compare_methods
 from .numbers import percent, said, times
 from .pagedata import ascent_data, explorer_data, limit_data, methods_data, steps_data
+from .pictures import picture_of
 from .provenance import provenance
 from .rendering import render
 from .trail import Trail, go_again, missing_way
 from .words import answers, verdict
 
 MOST_BYTES = 1_000_000
+# Of the table of components, where there is no picture.
+MOST_ENTRIES = 40
 # Shares of the time: the way gone again, lines and planes, the limit, other methods.
 WAY, LINES, LIMIT, METHODS = 0.2, 0.4, 0.1, 0.3
 KINDS = {
@@ -181,9 +184,16 @@ def _model_name(result: EMResult) -> str:
     return told.replace(" 1 components", " 1 component").replace(" 1 states", " 1 state")
 
 
-def coordinate_labels(parameters: Any) -> list[str]:
-    """What the unconstrained coordinates are called on the page."""
-    return [label.replace("emission.", "").replace("latent.", "") for label in parameters.coordinate_names()]
+def coordinate_labels(parameters: Any, names: Sequence[str]) -> list[str]:
+    """What the unconstrained coordinates are called on the page: like entries, where they are those or their logs."""
+    called = dict(zip(natural.labels(parameters), entry_names(parameters, names), strict=True))
+    return [_called(label, called) for label in parameters.coordinate_names()]
+
+
+def _called(label: str, called: dict[str, str]) -> str:
+    bare = label.removeprefix("log ")
+    found = called.get(bare, bare.replace("emission.", "").replace("latent.", ""))
+    return f"log {found}" if bare != label else found
 
 
 def _content(
@@ -216,7 +226,7 @@ def _content(
         "picture": picture,
         "worst_residual": max((abs(one.value) for one in measured.residuals), default=None),
     }
-    labels = coordinate_labels(trail.end.parameters)
+    labels = coordinate_labels(trail.end.parameters, names)
     return content, {
         "steps": steps_data(trail),
         "explorer": explorer_data(trail, measured.explored, labels),
@@ -241,23 +251,11 @@ def _rates(certificate: Any) -> dict[str, float | None]:
 
 def _picture(trail: Trail, seed: int) -> Any:
     """What is drawn of data and components, where there is a picture for such a model."""
-    if find_spec(".pictures", __package__) is None:
-        return None
-    return import_module(".pictures", __package__).picture_of(trail, np.random.default_rng(seed))
+    return picture_of(trail, np.random.default_rng(seed))
 
 
 def _components(trail: Trail) -> list[list[Any]]:
     """Name of each entry, and its value at each shown step, for want of a picture."""
-    from ..inference import natural
-
-    labels = natural.labels(trail.end.parameters)
-    shapes = [np.shape(array) for array in trail.end.parameters.arrays().values()]
-    per_entry = [shape for shape in shapes for _ in range(int(np.prod(shape)))]
     rows = np.array([natural.entries(step.parameters) for step in trail.steps]).T[:MOST_ENTRIES]
-    return [
-        [readable(label, trail.names, shape), [float(f"{value:.5g}") for value in row]]
-        for label, shape, row in zip(labels, per_entry, rows, strict=False)
-    ]
-
-
-MOST_ENTRIES = 40
+    labels = entry_names(trail.end.parameters, trail.names)
+    return [[name, [float(f"{value:.5g}") for value in row]] for name, row in zip(labels, rows, strict=False)]
