@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 
 ROWS_NAMED = 10
+# Codes of findings that tell of a component on its floor, or of a likelihood without bound.
+COLLAPSED = ("floor", "unbounded")
 
 
 def fit(
@@ -318,7 +320,7 @@ def best_of(
 
 def _collapsed(result: EMResult) -> int:
     """How many findings tell of a component on its floor, or of a likelihood without bound."""
-    return sum(finding.code in ("floor", "unbounded") for finding in result.findings)
+    return sum(finding.code in COLLAPSED for finding in result.findings)
 
 
 def as_generator(random_state: Any) -> np.random.Generator:
@@ -347,7 +349,8 @@ def name_places(result: EMResult, source: Source) -> EMResult:
 
 
 def _name_rows(result: EMResult, source: Source) -> EMResult:
-    concerned = sorted({finding.component for finding in result.findings if finding.component is not None})
+    about = [finding for finding in result.findings if _is_about_rows(finding, result.model)]
+    concerned = sorted({finding.component for finding in about if finding.component is not None})
     if not concerned or result.model.family.per_group:
         return result
     places = {component: _Place() for component in concerned}
@@ -359,7 +362,13 @@ def _name_rows(result: EMResult, source: Source) -> EMResult:
         for component, place in places.items():
             seen = (assigned == component) & (batch.unit_weights(per_group=False) > 0)
             place.add(batch, np.flatnonzero(seen))
-    return replace(result, findings=tuple(_with_rows(finding, places) for finding in result.findings))
+    told = (_with_rows(finding, places) if finding in about else finding for finding in result.findings)
+    return replace(result, findings=tuple(told))
+
+
+def _is_about_rows(finding: Finding, model: Model) -> bool:
+    """Whether rows are at fault: a component's always, a state's where it collapsed, not where it goes or how long."""
+    return finding.code in COLLAPSED or not getattr(model, "per_group", False)
 
 
 @dataclass
