@@ -5,12 +5,12 @@ import pickle
 import numpy as np
 import pytest
 from sklearn.base import clone
-from sklearn.exceptions import NotFittedError
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
 from sklearn.utils.validation import check_is_fitted
 
 import latentem as em
 from latentem.errors import DataError, ParameterError
-from latentem.estimators import FactorAnalysis, ProbabilisticPCA
+from latentem.estimators import FactorAnalysis, LinearGaussianStateSpace, ProbabilisticPCA
 from latentem.result import Status
 
 RNG = np.random.default_rng(0)
@@ -199,3 +199,41 @@ def test_parameters_set_by_hand_want_a_fit_first():
     model.means_ = model.means_ + 1
     with pytest.raises(ParameterError, match="set by hand"):
         model.partial_fit(NORMAL[:200])
+
+
+def local_levels(n_series, rows, seed=0):
+    """Random walks with noise, one after the other, and their lengths."""
+    rng = np.random.default_rng(seed)
+    walks = np.cumsum(rng.normal(scale=0.7, size=(n_series, rows)), axis=1)
+    return (walks + rng.normal(size=walks.shape)).ravel(), [rows] * n_series
+
+
+def test_the_first_batch_of_series_is_an_em_step_from_the_start_of_fit():
+    x, lengths = local_levels(8, 40)
+    with pytest.warns(ConvergenceWarning):
+        one = LinearGaussianStateSpace.local_level(max_iter=1).fit(x, lengths)
+    learnt = LinearGaussianStateSpace.local_level().partial_fit(x, lengths)
+    np.testing.assert_allclose(learnt.noise_, one.noise_, rtol=1e-10)
+    np.testing.assert_allclose(learnt.state_noise_, one.state_noise_, rtol=1e-10)
+
+
+def test_it_learns_series_batch_by_batch_nearly_what_fit_learns_from_all():
+    x, lengths = local_levels(60, 50)
+    whole = LinearGaussianStateSpace.local_level().fit(x, lengths)
+    learnt = LinearGaussianStateSpace.local_level()
+    for start in [*range(0, 60, 4)] * 4:
+        learnt.partial_fit(x[50 * start : 50 * (start + 4)], [50] * 4)
+    assert not learnt.converged_
+    np.testing.assert_allclose(learnt.noise_, whole.noise_, rtol=0.1)
+    np.testing.assert_allclose(learnt.state_noise_, whole.state_noise_, rtol=0.15)
+    assert len(learnt.forecast(3)) == 4  # of the last batch's series
+
+
+def test_a_batch_of_series_with_other_columns_leaves_no_trace():
+    x, lengths = local_levels(6, 30)
+    learnt = LinearGaussianStateSpace.local_level().fit(x, lengths)
+    before = learnt.noise_.copy()
+    with pytest.raises(DataError, match="columns"):
+        learnt.partial_fit(np.stack([x, x], axis=1), lengths)
+    np.testing.assert_array_equal(learnt.noise_, before)
+    assert learnt.result_.status.converged

@@ -25,6 +25,7 @@ from ..model import LatentVariableModel, ModelParameters
 from ..models import state_space as asked, structural
 from ..result import EMResult, Finding, Status
 from .findings import tell
+from .partial_series import LearnsSeries
 from .series import Series, read_series
 from .undoing import unchanged_on_error
 
@@ -34,13 +35,12 @@ SMALLEST_SHARE = 1e-12
 EMISSION = ("loadings", "offset", "noise", "inputs")
 
 
-class LinearGaussianStateSpace(BaseEstimator):
+class LinearGaussianStateSpace(LearnsSeries, BaseEstimator):
     """zₜ = A zₜ₋₁ + b + B uₜ + wₜ, xₜ = d + Λ zₜ + D uₜ + eₜ with wₜ ~ N(0, Q), eₜ ~ N(0, R), fitted by EM.
 
     Every matrix is given by its entries: a number holds one, None leaves it free, a name makes it equal to others of
-    that
-    name.  Ready forms: `local_level`, `local_linear_trend`, `structural` (sums of components of `models.structural`),
-    `autoregression`, `dynamic_factor`, `dynamic_regression`.
+    that name.  Ready forms: `local_level`, `local_linear_trend`, `structural` (sums of components of
+    `models.structural`), `autoregression`, `dynamic_factor`, `dynamic_regression`.
 
     Matrices vary by columns of the inputs u that multiply them: Λₜ = Λ ∘ Xₜ with the entries of Xₜ among uₜ
     (`loadings_by`), and variances of eₜ (`noise_by`) and of wₜ (`state_noise_by`).  They are known where Λ is held at
@@ -247,7 +247,8 @@ class LinearGaussianStateSpace(BaseEstimator):
                 max_iter=self.max_iter,
                 certify=self.certify,
             )
-            self._store(replace(result, findings=(*_findings(model, series), *result.findings)), series)
+            self._store(replace(result, findings=(*self._foreseen(model, series), *result.findings)), series)
+            self._stream = None
         return self
 
     def _model(self, series: Series) -> LatentVariableModel:
@@ -340,6 +341,10 @@ class LinearGaussianStateSpace(BaseEstimator):
             latent = replace(latent, initial_mean=_rough_mean(emission, series, model))
         return replace(latent, initial_covariance=np.diag(shown)) if self.initial_covariance is None else latent
 
+    @staticmethod
+    def _foreseen(model: LatentVariableModel, series: Series) -> list[Finding]:
+        return foreseen(model, series)
+
     def _store(self, result: EMResult, series: Series) -> None:
         latent, emission = result.parameters.latent, result.parameters.emission
         start = asked.chain_of(result.model).start_of(latent)
@@ -354,6 +359,8 @@ class LinearGaussianStateSpace(BaseEstimator):
         filtered = asked.filter_states(result.model, result.parameters, series.source)
         self._last = asked.last_states(filtered, series.lengths)
         self._n_observed = series.n_observed
+        if result.status is Status.ONLINE:
+            return
         tell(result)
         if not result.converged and result.status is not Status.STOPPED and self.max_iter > 0:
             warnings.warn(f"the fit did not converge: {result.status.value}", ConvergenceWarning, stacklevel=3)
@@ -601,7 +608,7 @@ def _variances(series: Series) -> FloatArray:
     return np.where(found > 0, found, 1.0)
 
 
-def _findings(model: LatentVariableModel, series: Series) -> list[Finding]:
+def foreseen(model: LatentVariableModel, series: Series) -> list[Finding]:
     """What a user should know of the model and the data, whatever the fit finds."""
     found, chain, family = [], asked.chain_of(model), _emission_of(model)
     free = getattr(family.loadings, "is_free", family.loadings is None)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from math import isnan
 from typing import Any
 
-import numpy as np
-
 from ..errors import LatentemError
 from ..inference import natural, standard_errors
 from ..result import EMResult
+from ..summarizing.grids import entries_once, entry_names
+from ..summarizing.labels import Labels
 from .numbers import said
 
 MOST_ROWS = 120
@@ -38,31 +38,11 @@ class Estimates:
     reasons: tuple[str, ...] = ()
 
 
-def readable(label: str, names: Sequence[str], shape: tuple[int, ...]) -> str:
-    """"emission.means[0,1]" as "means of 0, waiting": columns by name where an axis is as long as there are columns."""
-    plain = label.removeprefix("emission.").removeprefix("latent.")
-    name, bracket, rest = plain.partition("[")
-    if not bracket or not label.startswith("emission.") or len(shape) < 2:
-        return plain
-    index = rest.rstrip("]").split(",")
-    parts = [
-        names[int(i)] if axis and size == len(names) else i
-        for axis, (i, size) in enumerate(zip(index, shape, strict=True))
-    ]
-    return f"{name}[{', '.join(parts)}]"
-
-
-def entry_names(parameters: Any, names: Sequence[str]) -> list[str]:
-    """What every entry of every array is called on the page."""
-    shapes = [np.shape(array) for array in parameters.arrays().values()]
-    per_entry = [shape for shape in shapes for _ in range(int(np.prod(shape)))]
-    return [readable(label, names, shape) for label, shape in zip(natural.labels(parameters), per_entry, strict=True)]
-
-
 def estimates(result: EMResult, names: Sequence[str], affordable: bool) -> Estimates:
     """The table of estimates; without standard errors where they would take too long or do not exist."""
-    values, labels = natural.entries(result.parameters), entry_names(result.parameters, names)
-    bare = tuple((label, said(float(value), 6), "–", "–", "") for label, value in zip(labels, values, strict=True))
+    values, labels = natural.entries(result.parameters), entry_names(result.parameters, Labels(tuple(names), {}))
+    once = entries_once(result.parameters)
+    bare = tuple((labels[i], said(float(values[i]), 6), "–", "–", "") for i in once)
     kept = bare[:MOST_ROWS]
     if not affordable:
         return Estimates(kept, len(bare) - len(kept), (TOO_LONG,))
@@ -71,8 +51,10 @@ def estimates(result: EMResult, names: Sequence[str], affordable: bool) -> Estim
         ends = found.intervals()
     except (LatentemError, ArithmeticError, ValueError) as error:
         return Estimates(kept, len(bare) - len(kept), (f"There are no standard errors: {error}.",))
-    reasons = list(dict.fromkeys(found.reasons[name] for name in found.names[:MOST_ROWS] if name in found.reasons))
-    rows = [_row(found, labels[i], i, ends[i], reasons) for i in range(min(len(labels), MOST_ROWS))]
+    shown = once[:MOST_ROWS]
+    lacking = (found.reasons.get(found.names[i]) for i in shown)
+    reasons = list(dict.fromkeys(reason for reason in lacking if reason is not None))
+    rows = [_row(found, labels[i], i, ends[i], reasons) for i in shown]
     told = tuple(_sentence(line) for line in found.told)
     return Estimates(tuple(rows), len(bare) - len(rows), told, tuple(_sentence(reason) for reason in reasons))
 

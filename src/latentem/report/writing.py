@@ -16,7 +16,9 @@ from ..execution.opening import opened
 from ..inference import natural
 from ..io.atomic import write_atomically
 from ..result import EMResult, Status
-from .estimates import candidate_rows, entry_names, estimates, maxima_rows
+from ..summarizing.grids import entry_names
+from ..summarizing.labels import Labels
+from .estimates import candidate_rows, estimates, maxima_rows
 from .identity import Residual, residuals
 from .limit import Limit, find_limit
 from .lines import Explored, explore
@@ -186,7 +188,7 @@ def _model_name(result: EMResult) -> str:
 
 def coordinate_labels(parameters: Any, names: Sequence[str]) -> list[str]:
     """What the unconstrained coordinates are called on the page: like entries, where they are those or their logs."""
-    called = dict(zip(natural.labels(parameters), entry_names(parameters, names), strict=True))
+    called = dict(zip(natural.labels(parameters), entry_names(parameters, Labels(tuple(names), {})), strict=True))
     return [_called(label, called) for label in parameters.coordinate_names()]
 
 
@@ -257,5 +259,5 @@ def _picture(trail: Trail, seed: int) -> Any:
 def _components(trail: Trail) -> list[list[Any]]:
     """Name of each entry, and its value at each shown step, for want of a picture."""
     rows = np.array([natural.entries(step.parameters) for step in trail.steps]).T[:MOST_ENTRIES]
-    labels = entry_names(trail.end.parameters, trail.names)
+    labels = entry_names(trail.end.parameters, Labels(tuple(trail.names), {}))
     return [[name, [float(f"{value:.5g}") for value in row]] for name, row in zip(labels, rows, strict=False)]

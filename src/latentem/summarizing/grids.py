@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from .._typing import Array, FloatArray
 from ..result import EMResult
-from .labels import Labels, component_lines, is_square, weights_of
+from .labels import Labels, component_lines, has_states, is_square, weights_of
 from .record import Grid
 
 NONE = "—"
@@ -17,7 +18,7 @@ NONE = "—"
 
 def estimate_grids(result: EMResult, labels: Labels) -> tuple[Grid, ...]:
     """The estimates without errors."""
-    if hasattr(getattr(result.model, "latent", None), "n_states"):
+    if has_states(result.parameters):
         return (_components(result, labels),)
     latent = getattr(result.parameters, "latent", None)
     known = () if latent is None or latent.n_free else ("latent.",)  # as N(0, I) of factors: no estimate
@@ -32,19 +33,19 @@ def _components(result: EMResult, labels: Labels) -> Grid:
 
 def _by_array(arrays: dict[str, Array], labels: Labels) -> Iterator[Grid]:
     """A line for each column of the data where arrays have one; then every other array by itself."""
-    d = len(labels.names)
+    d, called = len(labels.names), short_names(arrays)
     by_column = {name: array for name, array in arrays.items() if d > 1 and np.shape(array)[:1] == (d,) and array.size}
     if by_column:
-        yield _columns(by_column, labels)
+        yield _columns({called[name]: array for name, array in by_column.items()}, labels)
     rest = {name: array for name, array in arrays.items() if name not in by_column and np.size(array)}
-    flat = [(f"{short(name)}{place}", value) for name, array in rest.items() for place, value in _entries(array)]
+    flat = [(f"{called[name]}{place}", value) for name, array in rest.items() for place, value in _entries(array)]
     if flat:
         yield Grid("Estimates", ("parameter", "estimate"), tuple((name, number(value)) for name, value in flat))
 
 
 def _columns(arrays: dict[str, Array], labels: Labels) -> Grid:
     """Loadings, offsets and noise of each column side by side."""
-    parts = {short(name): np.asarray(array, float).reshape(len(labels.names), -1) for name, array in arrays.items()}
+    parts = {name: np.asarray(array, float).reshape(len(labels.names), -1) for name, array in arrays.items()}
     headings = [
         name if part.shape[1] == 1 else f"{name} {j}" for name, part in parts.items() for j in range(part.shape[1])
     ]
@@ -71,32 +72,49 @@ def _is_upper(values: FloatArray, index: tuple[int, ...]) -> bool:
 def error_grid(result: EMResult, errors: Any, labels: Labels, level: float) -> Grid:
     """Entry by entry: estimate, standard error, interval; a dash where there is none."""
     ends = errors.intervals(level)
-    rows, at = [], 0
-    for name, array in result.parameters.arrays().items():
-        values = np.asarray(array, float)
-        for index in np.ndindex(values.shape):
-            if not _is_upper(values, index):
-                numbers = (errors.estimates[at], errors.errors[at], *ends[at])
-                rows.append((entry_name(result, name, index, values.shape, labels), *map(number, numbers)))
-            at += 1
+    names = entry_names(result.parameters, labels)
+    rows = tuple(
+        (names[i], *map(number, (errors.estimates[i], errors.errors[i], *ends[i])))
+        for i in entries_once(result.parameters)
+    )
     percent = f"{100 * level:g} %"
-    return Grid("Estimates", ("parameter", "estimate", "std. error", f"{percent} from", "to"), tuple(rows))
+    return Grid("Estimates", ("parameter", "estimate", "std. error", f"{percent} from", "to"), rows)
 
 
-def entry_name(
-    result: EMResult, name: str, index: tuple[int, ...], shape: Sequence[int], labels: Labels
-) -> str:
-    """An entry in words: "means[0, waiting]", the component first."""
+def entry_names(parameters: Any, labels: Labels) -> list[str]:
+    """Every entry in words, in the order of `inference.natural.entries`: "means[0, waiting]", the component first."""
+    arrays = parameters.arrays()
+    called = short_names(arrays)
+    components = int(has_states(parameters))
+    return [
+        called[name] + _place(index, np.shape(array), components, labels)
+        for name, array in arrays.items()
+        for index in np.ndindex(np.shape(array))
+    ]
+
+
+def entries_once(parameters: Any) -> list[int]:
+    """The positions of entries, of symmetric matrices those up to the diagonal."""
+    arrays = [np.asarray(array, float) for array in parameters.arrays().values()]
+    whole = [(array, index) for array in arrays for index in np.ndindex(array.shape)]
+    return [i for i, (array, index) in enumerate(whole) if not _is_upper(array, index)]
+
+
+def _place(index: tuple[int, ...], shape: tuple[int, ...], components: int, labels: Labels) -> str:
     if not index:
-        return short(name)
-    first = 1 if hasattr(getattr(result.model, "latent", None), "n_states") else 0
-    places = [*map(str, index[:first]), *labels.places(index[first:], tuple(shape[first:]))]
-    return f"{short(name)}[{', '.join(places)}]"
+        return ""
+    rest = labels.places(index[components:], shape[components:])
+    return f"[{', '.join([*map(str, index[:components]), *rest])}]"
 
 
-def short(name: str) -> str:
-    """Without the half of the model that it belongs to, which of an emission goes without saying."""
-    return name.removeprefix("emission.").replace("latent.", "latent ")
+def short_names(names: Iterable[str]) -> dict[str, str]:
+    """Without the half of the model that an array belongs to, unless both halves have one of that name."""
+    bare = {name: name.removeprefix("emission.").removeprefix("latent.") for name in names}
+    twice = Counter(bare.values())
+    return {
+        name: f"latent {short}" if twice[short] > 1 and name.startswith("latent.") else short
+        for name, short in bare.items()
+    }
 
 
 def number(value: float) -> str:

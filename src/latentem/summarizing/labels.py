@@ -71,6 +71,12 @@ def _latent_lines(latent: Parameters, k: int) -> Iterator[tuple[str, Array]]:
             yield from lines(latent, Labels((), {}), k, name, called.get(name, name))
 
 
+def has_states(parameters: Any) -> bool:
+    """Whether z is one of several states, so that the emission's arrays begin with an axis of components."""
+    latent = getattr(parameters, "latent", None)
+    return hasattr(latent, "weights") or hasattr(latent, "initial")
+
+
 def weights_of(result: EMResult) -> Array:
     """(K,) weights of a mixture, or a chain's initial probabilities."""
     latent = result.parameters.latent
