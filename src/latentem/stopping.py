@@ -149,12 +149,15 @@ def _plane(iteration: Iteration, fewest: int = FEWEST) -> Plane | None:
 
 
 def _is_far_within(iteration: Iteration, bound: float) -> bool:
-    """Whether a plain EM step from a point near the limit says that it is near."""
+    """Whether the first EM steps of a fit say that it began at its limit."""
     secants: Secants | None = iteration.secants
-    if not iteration.gains or secants is None or len(secants) < 2 or _plane(iteration, 2) is None:
+    if not iteration.gains or iteration.index > FEWEST - 1 or secants is None or len(secants) != 2:
         return False
-    before, now = secants.slopes[-2:]
-    return bool(0 <= now < before and FAR_WITHIN * now <= (1 - SLOWEST) * bound)
+    before, now = secants.slopes
+    plane = _plane(iteration, 2)
+    if plane is None or not 0 <= now < before:
+        return False
+    return bool(FAR_WITHIN * now <= (1 - SLOWEST) * bound and MARGIN * _left(plane, SLOW) <= bound)
 
 
 def _is_steep(iteration: Iteration, bound: float) -> bool:

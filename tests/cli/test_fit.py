@@ -49,7 +49,7 @@ CASES = {
     "quiet": (GAUSSIAN, ["--quiet"], "output"),
 }
 TESTED_APART = {"model", "data", "no_header", "output", "assignments", "probabilities", "figure", "stream"}
-TESTED_APART |= {"checkpoint", "checkpoint_every"}
+TESTED_APART |= {"checkpoint", "checkpoint_every", "report"}
 
 
 def files(arguments, faithful, counts):

@@ -190,7 +190,11 @@ class DeclaredModel(Model):
         return score
 
     def q_function(self, params: DeclaredParameters, statistics: DeclaredStatistics) -> float:
-        """Q(θ; statistics) = E_q[log p(x, z; θ)], without the prior, from the pivots."""
+        """Q(θ; statistics) = E_q[log p(x, z; θ)] without the prior: from the pivots, or else to second order."""
+        if statistics.local is not None:
+            near = statistics.local
+            moved = params.flatten() - near.reference.point
+            return float(near.value + (near.gradient + 0.5 * near.curvature @ moved) @ moved)
         assert isinstance(self.basis, Basis) and statistics.coefficients is not None
         pivots = self.basis.at_pivots(self._any_functions(), params.values)
         return float(np.sum(statistics.coefficients * pivots))

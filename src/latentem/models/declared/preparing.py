@@ -133,7 +133,7 @@ def diagnosed(result: EMResult, source: Source, params: DeclaredParameters, pool
     return replace(
         result,
         model=_as_it_served(result),
-        status=_demoted(result, told_of) if result.status.converged else result.status,
+        status=_demoted(result, told_of) if _may_be_demoted(result, unbounded) else result.status,
         findings=(*result.findings, *findings),
     )
 
@@ -148,6 +148,11 @@ def _without_gradient(result: EMResult, source: Source) -> str | None:
     except LatentemError as error:
         return str(error)
     return "the gradient of the log-likelihood overflows at these parameters; rescale the data or start elsewhere"
+
+
+def _may_be_demoted(result: EMResult, unbounded: bool) -> bool:
+    """Whether the diagnosis says more than the status: a likelihood without bound is no matter of more iterations."""
+    return result.status.converged or (unbounded and result.status is Status.MAX_ITER)
 
 
 def _demoted(result: EMResult, told_of: set[str]) -> Status:
