@@ -7,7 +7,18 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
-REQUIRED = ("numpy", "scipy", "scikit-learn", "jax", "jinja2", "pyarrow", "matplotlib", "click", "rich", "threadpoolctl")
+REQUIRED = (
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "jax",
+    "jinja2",
+    "pyarrow",
+    "matplotlib",
+    "click",
+    "rich",
+    "threadpoolctl",
+)
 OPTIONAL = {"pandas": "pandas frames as input", "polars": "polars frames as input"}
 
 
