@@ -233,7 +233,7 @@ def test_ctrl_c_between_two_fits_keeps_the_first(cli, faithful, monkeypatch):
 
 def test_ctrl_c_during_the_first_model_of_the_demo_still_explains_it(cli, tmp_path, monkeypatch):
     interrupt_after(2, monkeypatch)
-    result = cli("demo", "--folder", tmp_path)
+    result = cli("demo", "--folder", tmp_path, "--no-report")
     assert result.exit_code == 1 and "Interrupted: 1 of 6 models were fitted." in result.stdout
     assert (tmp_path / "old-faithful.png").exists()
 

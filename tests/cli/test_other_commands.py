@@ -135,7 +135,7 @@ def test_the_demo_says_what_it_did_and_every_command_it_prints_works(shell, tmp_
     text = process.stdout
     assert re.search(r"→ │ +2 │", text) and "Remaining gain" in text and "λ = " in text and "Status: converged" in text
     assert {path.name for path in (tmp_path / "out put").iterdir()} == {
-        "old-faithful.png", "old-faithful.latentem", "faithful.csv",
+        "old-faithful.png", "old-faithful.latentem", "faithful.csv", "old-faithful.html",
     }  # fmt: skip
     commands = [line.strip() for line in text.split("Try next:")[1].splitlines() if line.strip()]
     assert len(commands) >= 5

@@ -23,7 +23,9 @@ MOST_COMPONENTS = 6
     show_default=True,
     help="Where the figure, the model and the data go.",
 )
-@click.option("--report", is_flag=True, help="Write a page that shows what EM did, too.")
+@click.option(
+    "--report/--no-report", default=True, show_default=True, help="Write a page that shows what EM did: some seconds."
+)
 @click.pass_context
 def demo(ctx: click.Context, folder: Path, report: bool) -> None:
     """Fit Gaussian mixtures with 1 to 6 components to 272 eruptions of Old Faithful, and explain what came of it."""
