@@ -75,30 +75,43 @@ def learnt(
     return stepped(stepping, state, found, n_rows, step_size=steps), found
 
 
-def learn(estimator: Any, source_of: Callable[[bool], Source], step_size: Any, batch_of: Any = None) -> Any:
+def learn(estimator: Any, read: Callable[[bool], Any], step_size: Any, batch_of: Any = None) -> Any:
     """One step of online EM by an estimator that says how a stream begins, goes on, and is shown.
 
     Parameters
     ----------
     estimator : estimator with `_first`, `_next` and `_show_stream`
-    source_of : callable
-        Whether this is the first batch → its rows.
+    read : callable
+        Whether this is the first batch → its rows, as these three take them: a `Source`, or what has one as `.source`.
     step_size : StepSize or None
     batch_of : callable, optional
-        The rows → those that are folded over, if they are others.
+        The source → that which is folded over, if it is another.
     """
-    estimator._validate_params()
     with unchanged_on_error(estimator):
+        if hasattr(estimator, "_parameter_constraints"):
+            estimator._validate_params()
         fresh = not hasattr(estimator, "result_")
-        source = source_of(fresh)
-        model, state, seen = estimator._first(source) if fresh else estimator._next(source)
+        rows = read(fresh)
+        source = rows if isinstance(rows, Source) else rows.source
+        model, state, seen = estimator._first(rows) if fresh else estimator._next(rows)
         check_source(model, source)
         folded = source if batch_of is None else batch_of(source)
         state, found = learnt(model, state, folded, source.n_rows, estimator.executor, step_size)
         seen = [*seen, found.log_likelihood / (found.weight or 1.0)]
+        result = online_result(model, state, tuple((Step.STOCHASTIC, value) for value in seen))
+        estimator._show_stream(result, state, rows)
         estimator._stream = state, seen
-        estimator._show_stream(model, state, seen)
     return estimator
+
+
+def left_off(estimator: Any, source: Source) -> tuple[LatentVariableModel, OnlineState, list[float]]:
+    """The model of an estimator that keeps no other, and where the last batch or the fit left off."""
+    result: EMResult = estimator.result_
+    if estimator._stream is not None:
+        return result.model, *estimator._stream
+    per_group = result.model.per_group
+    weight = sum(float(batch.unit_weights(per_group=per_group).sum()) for batch in source)
+    return result.model, resumed_state(result, result.parameters, weight), []
 
 
 class LearnsByBatches:
@@ -152,14 +165,20 @@ class LearnsByBatches:
         weight = sum(float(batch.unit_weights(model.per_group).sum()) for batch in source)
         return model, resumed_state(self.result_, parameters, weight), []
 
-    def _show_stream(self: Any, model: LatentVariableModel, state: OnlineState, seen: list[float]) -> None:
-        self.result_ = online_result(model, state, tuple((Step.STOCHASTIC, value) for value in seen))
-        self._judge(self.result_)
+    def _show_stream(self: Any, result: EMResult, state: OnlineState, _: Source) -> None:
+        self.result_ = result
+        self._judge(result)
         self._gains = (nan, ())
-        for name, value in self._fitted(model, state.best).items():
+        for name, value in self._fitted(result.model, state.best).items():
             setattr(self, name, value)
         self.converged_, self.n_iter_ = False, state.step
-        self.lower_bound_, self.lower_bounds_ = seen[-1], list(seen)
+        self.lower_bounds_ = seen_of(result)
+        self.lower_bound_ = self.lower_bounds_[-1]
+
+
+def seen_of(result: EMResult) -> list[float]:
+    """The log-likelihood of each batch, for each unit of weight, before it was learnt."""
+    return [value for _, value in result.history]
 
 
 def adds(families: Any) -> bool:

@@ -12,11 +12,10 @@ from ..execution.opening import opened
 from ..model import LatentVariableModel, ModelParameters
 from ..models.moment_rows import moment_rows
 from ..online import OnlineState
-from ..result import EMResult, Step
-from ..streaming import online_result
+from ..result import EMResult
 from .factor_units import Units
 from .inputs import require_observed
-from .partial import PARTIAL_DOC, learn, resumed_state
+from .partial import PARTIAL_DOC, learn, left_off, seen_of
 
 
 class LearnsRows:
@@ -52,14 +51,10 @@ class LearnsRows:
 
     def _next(self: Any, source: Source) -> tuple[LatentVariableModel, OnlineState, list[float]]:
         """The model, and where the last batch or the fit left off."""
-        result: EMResult = self.result_
-        if self._stream is not None:
-            return result.model, *self._stream
-        weight = sum(float(batch.unit_weights(per_group=False).sum()) for batch in source)
-        return result.model, resumed_state(result, result.parameters, weight), []
+        return left_off(self, source)
 
-    def _show_stream(self: Any, model: LatentVariableModel, state: OnlineState, seen: list[float]) -> None:
-        self.result_ = online_result(model, state, tuple((Step.STOCHASTIC, value) for value in seen))
+    def _show_stream(self: Any, result: EMResult, state: OnlineState, _: Source) -> None:
+        self.result_ = result
         self._show(state.best, self._factors(self.n_features_in_))
-        self.loglike_, self.n_iter_, self.converged_ = list(seen), state.step, False
+        self.loglike_, self.n_iter_, self.converged_ = seen_of(result), state.step, False
         self._moments = None

@@ -12,17 +12,15 @@ from ..execution.opening import opened
 from ..fitting import as_generator
 from ..model import LatentVariableModel, check_source
 from ..online import OnlineState
-from ..result import EMResult, Step
-from ..streaming import online_result
+from ..result import EMResult
 from .inputs import require_observed
-from .partial import PARTIAL_DOC, learnt, resumed_state
-from .undoing import unchanged_on_error
+from .partial import PARTIAL_DOC, learn, left_off
 
 
 class LearnsSequences:
     """`partial_fit` of hidden Markov models."""
 
-    _stream: tuple[LatentVariableModel, OnlineState, list[float]] | None = None
+    _stream: tuple[OnlineState, list[float]] | None = None
     result_: EMResult
 
     def _adds(self) -> bool:
@@ -40,20 +38,8 @@ class LearnsSequences:
         labels: Any = None,
         step_size: Any = None,
     ) -> Any:
-        with unchanged_on_error(self):
-            self._validate_params()
-            fresh = not hasattr(self, "result_")
-            columns = {"groups": groups, "sample_weight": sample_weight, "labels": labels}
-            source = self._sequences(X, lengths, reset=fresh, **columns)
-            model, state, seen = self._first(source) if fresh else self._next(source)
-            check_source(model, source)
-            state, found = learnt(model, state, source, source.n_rows, self.executor, step_size)
-            seen = [*seen, found.log_likelihood / (found.weight or 1.0)]
-            self._stream = model, state, seen
-            self.result_ = online_result(model, state, tuple((Step.STOCHASTIC, value) for value in seen))
-            self._show_parameters(state.best)
-            self.converged_, self.n_iter_ = False, state.step
-        return self
+        columns = {"groups": groups, "sample_weight": sample_weight, "labels": labels}
+        return learn(self, lambda fresh: self._sequences(X, lengths, reset=fresh, **columns), step_size)
 
     partial_fit.__doc__ = PARTIAL_DOC.format(
         data="""X, lengths, groups, sample_weight, labels
@@ -76,8 +62,9 @@ class LearnsSequences:
         changed = [name for name, value in own.items() if getattr(self, name, None) is not value]
         if changed:
             raise ParameterError(f"{changed[0]} was set by hand: partial_fit goes on from fitted parameters; fit first")
-        if self._stream is not None:
-            return self._stream
-        weight = sum(float(batch.unit_weights(per_group=True).sum()) for batch in source)
-        result: EMResult = self.result_
-        return result.model, resumed_state(result, result.parameters, weight), []
+        return left_off(self, source)
+
+    def _show_stream(self: Any, result: EMResult, state: OnlineState, _: Source) -> None:
+        self.result_ = result
+        self._show_parameters(state.best)
+        self.converged_, self.n_iter_ = False, state.step

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from ..errors import DataError
-from ..model import LatentVariableModel, check_source
+from ..model import LatentVariableModel
 from ..online import OnlineState
-from ..result import EMResult, Step
-from ..streaming import online_result
-from .partial import PARTIAL_DOC, learnt, resumed_state
+from ..result import EMResult
+from .partial import PARTIAL_DOC, learn, left_off
 from .series import Series, read_series
-from .undoing import unchanged_on_error
 
 
 class LearnsSeries:
@@ -31,18 +28,7 @@ class LearnsSeries:
         inputs: Any = None,
         step_size: Any = None,
     ) -> Any:
-        with unchanged_on_error(self):
-            series = read_series(X, lengths, groups, sample_weight, inputs)
-            fresh = not hasattr(self, "result_")
-            model, state, seen = self._first(series) if fresh else self._next(series)
-            check_source(model, series.source)
-            state, found = learnt(model, state, series.source, series.source.n_rows, self.executor, step_size)
-            seen = [*seen, found.log_likelihood / (found.weight or 1.0)]
-            self.n_features_in_ = series.source.n_columns
-            result = online_result(model, state, tuple((Step.STOCHASTIC, value) for value in seen))
-            self._store(replace(result, findings=(*self._foreseen(model, series), *result.findings)), series)
-            self._stream = state, seen
-        return self
+        return learn(self, lambda _: read_series(X, lengths, groups, sample_weight, inputs), step_size)
 
     partial_fit.__doc__ = PARTIAL_DOC.format(
         data="""X, lengths, groups, sample_weight, inputs
@@ -57,10 +43,9 @@ class LearnsSeries:
 
     def _next(self: Any, series: Series) -> tuple[LatentVariableModel, OnlineState, list[float]]:
         """The model, and where the last batch or the fit left off."""
-        result: EMResult = self.result_
         if series.source.n_columns != self.n_features_in_:
             raise DataError(f"expected the {self.n_features_in_} columns of before, got {series.source.n_columns}")
-        if self._stream is not None:
-            return result.model, *self._stream
-        weight = sum(float(batch.unit_weights(per_group=True).sum()) for batch in series.source)
-        return result.model, resumed_state(result, result.parameters, weight), []
+        return left_off(self, series.source)
+
+    def _show_stream(self: Any, result: EMResult, _: OnlineState, series: Series) -> None:
+        self._store(result, series)

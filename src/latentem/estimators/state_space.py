@@ -236,7 +236,6 @@ class LinearGaussianStateSpace(LearnsSeries, BaseEstimator):
             series = read_series(X, lengths, groups, sample_weight, inputs)
             model = self._model(series)
             start = self._start(model, series)
-            self.n_features_in_ = series.source.n_columns
             result = fit_model(
                 model,
                 series.source,
@@ -247,7 +246,7 @@ class LinearGaussianStateSpace(LearnsSeries, BaseEstimator):
                 max_iter=self.max_iter,
                 certify=self.certify,
             )
-            self._store(replace(result, findings=(*self._foreseen(model, series), *result.findings)), series)
+            self._store(result, series)
             self._stream = None
         return self
 
@@ -341,14 +340,11 @@ class LinearGaussianStateSpace(LearnsSeries, BaseEstimator):
             latent = replace(latent, initial_mean=_rough_mean(emission, series, model))
         return replace(latent, initial_covariance=np.diag(shown)) if self.initial_covariance is None else latent
 
-    @staticmethod
-    def _foreseen(model: LatentVariableModel, series: Series) -> list[Finding]:
-        return foreseen(model, series)
-
     def _store(self, result: EMResult, series: Series) -> None:
         latent, emission = result.parameters.latent, result.parameters.emission
         start = asked.chain_of(result.model).start_of(latent)
-        self.result_ = result
+        result = replace(result, findings=(*_findings(result.model, series), *result.findings))
+        self.result_, self.n_features_in_ = result, series.source.n_columns
         self.transition_, self.shift_, self.state_inputs_ = latent.transition, latent.shift, latent.inputs
         self.state_noise_ = latent.noise_matrix
         self.loadings_, self.offset_, self.inputs_ = emission.loadings, emission.offset, emission.inputs
@@ -608,7 +604,7 @@ def _variances(series: Series) -> FloatArray:
     return np.where(found > 0, found, 1.0)
 
 
-def foreseen(model: LatentVariableModel, series: Series) -> list[Finding]:
+def _findings(model: LatentVariableModel, series: Series) -> list[Finding]:
     """What a user should know of the model and the data, whatever the fit finds."""
     found, chain, family = [], asked.chain_of(model), _emission_of(model)
     free = getattr(family.loadings, "is_free", family.loadings is None)
