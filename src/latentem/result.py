@@ -7,6 +7,7 @@ from enum import Enum
 from math import nan
 from typing import Any
 
+from .errors import ParameterError
 from .parameters import Parameters
 
 
@@ -238,3 +239,17 @@ class EMResult:
 
         chained = getattr(getattr(self.model, "latent", None), "per_group", False)
         return -2 * self.log_likelihood + self.n_parameters * log(self.n_rows if chained else self.expectation.weight)
+
+
+def result_of(fitted: Any) -> EMResult:
+    """The result of a fitted estimator, or the result itself.
+
+    Raises
+    ------
+    ParameterError
+        It is neither.
+    """
+    result = getattr(fitted, "result_", fitted)
+    if isinstance(result, EMResult):
+        return result
+    raise ParameterError(f"expected an EMResult or a fitted estimator, got {type(fitted).__name__}; fit it first")

@@ -107,6 +107,23 @@ def test_errors_stand_beside_their_estimates(faithful):
     assert "covariances[0, waiting, eruptions]" in rows
 
 
+def test_only_matrices_that_are_symmetric_by_nature_are_halved():
+    """Transitions or means may be symmetric by chance; a tied covariance may have as many rows as components."""
+    tied = zoo.FAMILIES["TiedGaussian"]
+    chain = zoo.LATENTS["MarkovChain"]
+    states = chain.parameters(2).__class__(np.full(2, 0.5), np.array([[0.9, 0.1], [0.1, 0.9]]))
+    model = em.LatentVariableModel(chain.latent(2), tied.of(2))
+    batch, _ = draw(tied.of(2), tied.parameters(2), 2, np.random.default_rng(0), 40, 0)
+    start = em.ModelParameters(states, tied.parameters(2))
+    result = em.fit(model, em.ArraySource(batch.values, lengths=[40]), parameters=start, max_iter=0)
+    rows = {row[0]: row[1:] for row in result.summary().grids[0].rows}
+    assert rows["to state 0"] == ("0.9", "0.1")
+    assert rows["to state 1"] == ("0.1", "0.9")
+    covariance = result.parameters.emission.covariance
+    assert rows["covariance: x1, x0"] == (f"{covariance[1, 0]:.5g}",) * 2
+    assert "covariance: x0, x1" not in rows
+
+
 def test_an_estimate_without_an_error_has_a_dash_and_a_reason():
     twice = np.repeat([[0.0], [1.0], [2.0], [4.0]], 5, axis=0)
     start = em.ModelParameters(

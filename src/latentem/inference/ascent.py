@@ -11,6 +11,7 @@ from typing import Any
 
 from ..result import Iteration, Step
 from ..statistics import is_local
+from .bounds import LowerBound
 
 _WITH_PARTS = (Step.EM, Step.REJECTED, Step.DAMPED)
 
@@ -63,12 +64,8 @@ class Recorder:
     def _gain(self, before: Iteration, now: Iteration) -> Gain:
         q = nan
         if now.step in _WITH_PARTS and not is_local(before.expectation.statistics):
-            q = self._q(before, now.parameters) - self._q(before, before.parameters)
+            q = LowerBound(self.model, before).gain(now.parameters)
         return Gain(now.step, now.gain, q, before.rounding + now.rounding)
-
-    def _q(self, before: Iteration, parameters: Any) -> float:
-        value = self.model.q_function(parameters, before.expectation.statistics)
-        return float(value + self.model.log_prior(parameters))
 
 
 def told_of_ascent(gains: tuple[Gain, ...]) -> tuple[str, ...]:

@@ -9,8 +9,8 @@ from typing import Any, Self
 import numpy as np
 
 from .._typing import FloatArray
-from ..result import EMResult, Step
-from .display import Display, result_of
+from ..result import EMResult, Step, result_of
+from .display import Display
 from .style import COLOURS, INK, tidy
 
 MARKS = {

@@ -14,8 +14,8 @@ from ..execution.opening import opened
 from ..inference.examined import ground, surface_of
 from ..inference.maxima import distinct
 from ..inference.surface import Surface
-from ..result import EMResult, Iteration
-from .display import Display, result_of
+from ..result import EMResult, Iteration, result_of
+from .display import Display
 from .style import COLOURS, INK, tidy
 
 SIZE = 15

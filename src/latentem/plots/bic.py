@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 from ..errors import ParameterError
-from .display import Display, result_of
+from ..result import result_of
+from .display import Display
 from .style import INK, Series, tidy
 
 

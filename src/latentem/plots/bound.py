@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from math import nan
 from typing import Any, Self
 
 import numpy as np
 
 from .._typing import FloatArray
 from ..em import Problem, iterate
-from ..errors import LatentemError, ParameterError
+from ..errors import ParameterError
+from ..inference.bounds import LowerBound, admitted, objective_at
 from ..result import Iteration
 from ..statistics import is_local
 from .display import Display, replay
@@ -84,10 +84,9 @@ class BoundDisplay(Display):
             problem = way.problem
             course = iterate(problem.model, problem.source, way.start, executor=problem.executor)
             here = next(islice(course, iteration, None))
-            line = _Line.of(problem, here)
             # Both ends of the step are among the points.
             steps = np.union1d(np.linspace(*reach, points), [0.0, 1.0])
-            objective, bound = np.array([line.at(float(s)) for s in steps]).T
+            objective, bound = _along(problem, here, steps)
         gain = float(objective[steps == 1][0]) - here.objective
         if not gain > here.rounding:
             raise ParameterError(f"EM gains nothing in iteration {iteration + 1}: draw an earlier one")
@@ -130,39 +129,17 @@ class BoundDisplay(Display):
             )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class _Line:
-    """The line from an iteration through where its step leads."""
-
-    problem: Problem
-    start: Iteration
-    direction: FloatArray
-    q_here: float
-
-    @classmethod
-    def of(cls, problem: Problem, start: Iteration) -> Self:
-        if is_local(start.expectation.statistics):
-            raise ParameterError(
-                f"Q of {type(problem.model).__name__} is known to second order only, so that its bound cannot be drawn"
-            )
-        direction = start.em_parameters.flatten() - start.parameters.flatten()
-        return cls(problem, start, direction, cls._q(problem, start, start.parameters))
-
-    @staticmethod
-    def _q(problem: Problem, start: Iteration, parameters: Any) -> float:
-        model: Any = problem.model
-        return float(model.q_function(parameters, start.expectation.statistics) + model.log_prior(parameters))
-
-    def at(self, s: float) -> tuple[float, float]:
-        """The objective and the bound at one point; NaN where there are none."""
-        with np.errstate(all="ignore"):
-            try:
-                parameters = self.start.parameters.unflatten(self.start.parameters.flatten() + s * self.direction)
-                if not self.problem.model.admissible(parameters):
-                    return nan, nan
-                objective = self.problem.evaluate(parameters)[1]
-                q = self._q(self.problem, self.start, parameters)
-            except (LatentemError, ArithmeticError, ValueError):
-                return nan, nan
-        bound = self.start.objective + q - self.q_here
-        return (objective, bound) if np.isfinite(objective) and np.isfinite(bound) else (nan, nan)
+def _along(problem: Problem, start: Iteration, steps: FloatArray) -> FloatArray:
+    """(2, m): the objective and the bound at each point of the line through where the step leads; NaN where none is."""
+    if is_local(start.expectation.statistics):
+        raise ParameterError(
+            f"Q of {type(problem.model).__name__} is known to second order only, so that its bound cannot be drawn"
+        )
+    bound, here = LowerBound(problem.model, start), start.parameters.flatten()
+    direction, found = start.em_parameters.flatten() - here, np.full((2, len(steps)), np.nan)
+    for i, s in enumerate(steps):
+        parameters = admitted(problem.model, start.parameters, here + s * direction)
+        if parameters is not None:
+            both = objective_at(problem, parameters), bound(parameters)
+            found[:, i] = both if np.all(np.isfinite(both)) else np.nan
+    return found

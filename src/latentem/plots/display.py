@@ -11,7 +11,7 @@ from ..em import Problem
 from ..errors import ParameterError
 from ..execution.opening import opened
 from ..inference.examined import rows_for
-from ..result import EMResult
+from ..result import result_of
 from .style import axes_or_new
 
 
@@ -37,20 +37,6 @@ class Display:
 
     def _draw(self, ax: Any) -> Any:
         raise NotImplementedError
-
-
-def result_of(fitted: Any) -> EMResult:
-    """The result of an estimator, or the result itself.
-
-    Raises
-    ------
-    ParameterError
-        It is neither.
-    """
-    result = getattr(fitted, "result_", fitted)
-    if isinstance(result, EMResult):
-        return result
-    raise ParameterError(f"expected a fitted estimator or an EMResult, got {type(fitted).__name__}")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from .._typing import FloatArray
 from ..em import run
 from ..errors import ParameterError
 from ..inference.ascent import Gain, Recorder
-from .display import Display, replay, result_of
+from ..result import result_of
+from .display import Display, replay
 from .style import Series, tidy
 
 PASSES, TOLERANCE = 1000, 1e-6

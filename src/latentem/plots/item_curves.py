@@ -11,7 +11,8 @@ from scipy.special import expit
 
 from .._typing import FloatArray
 from ..errors import ParameterError
-from .display import Display, result_of
+from ..result import result_of
+from .display import Display
 from .style import INK, Series, axes_or_new, tidy
 
 GRID = 241

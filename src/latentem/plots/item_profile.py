@@ -12,7 +12,8 @@ from .._typing import FloatArray
 from ..errors import ParameterError
 from ..families.bernoulli import BernoulliParameters
 from ..families.categorical import CategoryParameters
-from .display import Display, result_of
+from ..result import result_of
+from .display import Display
 from .rows import names_of
 from .style import Series, tidy
 

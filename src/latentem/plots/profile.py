@@ -13,7 +13,8 @@ from ..inference import natural
 from ..inference.examined import examined
 from ..inference.intervals import Scale, quantile
 from ..inference.profile import Profile
-from .display import Display, result_of
+from ..result import result_of
+from .display import Display
 from .style import INK, Series, tidy
 
 POINTS = 12

@@ -11,9 +11,8 @@ from .._typing import Array, FloatArray
 from ..densities import Form
 from ..errors import ParameterError
 from ..model import LatentVariableModel
-from ..result import EMResult
+from ..result import EMResult, result_of
 from ..sources import as_source
-from .display import result_of
 
 
 def values_of(fitted: Any, X: Any) -> FloatArray:

@@ -12,7 +12,8 @@ from .._typing import FloatArray
 from ..errors import ParameterError
 from ..latents import MarkovChain, SemiMarkovChain
 from ..model import LatentVariableModel
-from .display import Display, result_of
+from ..result import result_of
+from .display import Display
 from .style import INK, Series
 
 WIDEST = 8.0

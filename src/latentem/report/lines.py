@@ -10,13 +10,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from .._typing import Array, FloatArray
-from ..errors import LatentemError
-from ..result import Iteration
+from ..inference.bounds import admitted, objective_at
 from .trail import Trail, TrailStep
 
 # Along the way from θₜ (0) to θₜ₊₁ (1): both are among the points.
@@ -159,49 +157,20 @@ class _Explorer:
     ) -> tuple[FloatArray, FloatArray, FloatArray]:
         """Rise, gap and the gap of the bound before, at each vector."""
         found = np.full((3, len(vectors)), np.nan)
-        bounds = [_Bound(self.trail, step.iteration)]
-        bounds += [] if step.before is None else [_Bound(self.trail, step.before)]
+        trail, template = self.trail, self.trail.end.parameters
+        bounds = [trail.bound(one) for one in (step.iteration, step.before) if one is not None]
         for i, vector in enumerate(vectors):
-            parameters = step.parameters if i == touches else self.admitted(vector)
+            parameters = step.parameters if i == touches else admitted(trail.model, template, vector)
             if parameters is None:
                 continue
-            objective = step.iteration.objective if i == touches else self.objective(parameters)
+            objective = step.iteration.objective
+            if i != touches:
+                self.passes += 1
+                objective = objective_at(trail.problem, parameters)
             found[0, i] = objective - step.iteration.objective
             for j, bound in enumerate(bounds):
                 found[1 + j, i] = objective - bound(parameters)
         return found[0], found[1], found[2]
-
-    def admitted(self, vector: FloatArray) -> Any:
-        """Parameters at a vector, or None where the model has none there."""
-        with np.errstate(all="ignore"):
-            try:
-                parameters = self.trail.end.parameters.unflatten(vector)
-                return parameters if self.trail.model.admissible(parameters) else None
-            except (LatentemError, ArithmeticError, ValueError):
-                return None
-
-    def objective(self, parameters: Any) -> float:
-        self.passes += 1
-        with np.errstate(all="ignore"):
-            try:
-                found = self.trail.objective(parameters)
-            except (LatentemError, ArithmeticError, ValueError):
-                return np.nan
-        return found if np.isfinite(found) else np.nan
-
-
-@dataclass(frozen=True)
-class _Bound:
-    """Q(θ; θₜ) + H(q), as a function of θ."""
-
-    trail: Trail
-    iteration: Iteration
-
-    def __call__(self, parameters: Any) -> float:
-        here = self.iteration
-        with np.errstate(all="ignore"):
-            moved = self.trail.q(here, parameters) - self.trail.q(here, here.parameters)
-        return here.objective + moved
 
 
 def explore(trail: Trail, seconds: float) -> Explored:
@@ -242,14 +211,14 @@ def curvature(trail: Trail) -> FloatArray:
     """
     end, d = trail.end, trail.end.parameters.n_free
     here = end.parameters.flatten()
-    middle = trail.q(end, end.parameters)
+    bound = trail.bound(end)
     found = np.ones(d)
     for i in range(d):
         move = np.zeros(d)
         move[i] = STEP
         with np.errstate(all="ignore"):
-            sides = [trail.q(end, end.parameters.unflatten(here + sign * move)) for sign in (-1, 1)]
-        bend = (2 * middle - sum(sides)) / STEP**2
+            sides = [bound.gain(end.parameters.unflatten(here + sign * move)) for sign in (-1, 1)]
+        bend = -sum(sides) / STEP**2
         found[i] = bend if np.isfinite(bend) and bend > 0 else 1.0
     return found
 

@@ -25,8 +25,9 @@ def steps_data(trail: Trail) -> list[dict[str, Any]]:
 
 def _step(trail: Trail, step: TrailStep) -> dict[str, Any]:
     here, there = step.iteration, step.iteration.em_parameters
-    q, q_next = trail.q(here, here.parameters), trail.q(here, there)
-    objective = trail.objective(there)
+    touching = trail.bound(here)
+    q, q_next = touching.q_here, touching.q(there)
+    objective = trail.problem.evaluate(there)[1]
     entropy = here.objective - q
     found = {
         "t": step.number,
@@ -39,9 +40,7 @@ def _step(trail: Trail, step: TrailStep) -> dict[str, Any]:
         "klOld": None,
     }
     if step.before is not None and not trail.local:
-        old = step.before
-        bound = old.objective + trail.q(old, here.parameters) - trail.q(old, old.parameters)
-        found["klOld"] = _clear(here.objective - bound, here.rounding)
+        found["klOld"] = _clear(here.objective - trail.bound(step.before)(here.parameters), here.rounding)
     return found
 
 

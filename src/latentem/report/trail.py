@@ -14,6 +14,7 @@ import numpy as np
 from .._typing import FloatArray
 from ..data import Source
 from ..em import Executor, Problem, iterate
+from ..inference.bounds import LowerBound
 from ..inference.examined import rows_for
 from ..result import EMResult, Iteration
 from ..statistics import is_local
@@ -110,14 +111,9 @@ class Trail:
     def end(self) -> Any:
         return self.steps[-1].iteration
 
-    def objective(self, parameters: Any) -> float:
-        """ℓ(θ) plus log prior: one pass."""
-        return self.problem.evaluate(parameters)[1]
-
-    def q(self, iteration: Iteration, parameters: Any) -> float:
-        """Q(θ; θₜ) plus log prior, from the statistics at θₜ: no pass."""
-        value = self.model.q_function(parameters, iteration.expectation.statistics)
-        return float(value + self.model.log_prior(parameters))
+    def bound(self, iteration: Iteration) -> LowerBound:
+        """The bound that touches ℓ at the θₜ of an iteration."""
+        return LowerBound(self.model, iteration)
 
 
 def missing_way(result: EMResult) -> str | None:
@@ -197,9 +193,5 @@ def _ended(
 def _passage(model: Any, before: Iteration | None, now: Iteration) -> Passage:
     gain = np.nan
     if before is not None and not is_local(before.expectation.statistics):
-        statistics = before.expectation.statistics
-        gain = sum(
-            sign * (model.q_function(at.parameters, statistics) + model.log_prior(at.parameters))
-            for sign, at in ((1, now), (-1, before))
-        )
+        gain = LowerBound(model, before).gain(now.parameters)
     return Passage(now.index + 1, now.objective, now.parameters.flatten(), float(gain))

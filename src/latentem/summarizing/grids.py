@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from .._typing import Array, FloatArray
+from .._typing import Array
 from ..result import EMResult
-from .labels import Labels, component_lines, has_states, is_square, weights_of
+from .labels import Labels, component_lines, has_states, indices_once, symmetric_arrays, weights_of
 from .record import Grid
 
 NONE = "—"
@@ -20,10 +20,7 @@ def estimate_grids(result: EMResult, labels: Labels) -> tuple[Grid, ...]:
     """The estimates without errors."""
     if has_states(result.parameters):
         return (_components(result, labels),)
-    latent = getattr(result.parameters, "latent", None)
-    known = () if latent is None or latent.n_free else ("latent.",)  # as N(0, I) of factors: no estimate
-    arrays = {name: array for name, array in result.parameters.arrays().items() if not name.startswith(known)}
-    return tuple(_by_array(arrays, labels))
+    return tuple(_by_array(result.parameters, labels))
 
 
 def _components(result: EMResult, labels: Labels) -> Grid:
@@ -31,16 +28,24 @@ def _components(result: EMResult, labels: Labels) -> Grid:
     return Grid("Estimates", ("component", *map(str, range(len(weights_of(result))))), rows)
 
 
-def _by_array(arrays: dict[str, Array], labels: Labels) -> Iterator[Grid]:
+def _by_array(parameters: Any, labels: Labels) -> Iterator[Grid]:
     """A line for each column of the data where arrays have one; then every other array by itself."""
+    latent = getattr(parameters, "latent", None)
+    known = () if latent is None or latent.n_free else ("latent.",)  # as N(0, I) of factors: no estimate
+    arrays = {name: array for name, array in parameters.arrays().items() if not name.startswith(known)}
+    symmetric = symmetric_arrays(parameters)
     d, called = len(labels.names), short_names(arrays)
     by_column = {name: array for name, array in arrays.items() if d > 1 and np.shape(array)[:1] == (d,) and array.size}
     if by_column:
         yield _columns({called[name]: array for name, array in by_column.items()}, labels)
     rest = {name: array for name, array in arrays.items() if name not in by_column and np.size(array)}
-    flat = [(f"{called[name]}{place}", value) for name, array in rest.items() for place, value in _entries(array)]
+    flat = tuple(
+        (f"{called[name]}{_place(index, np.shape(array), np.ndim(array), labels)}", number(float(array[index])))
+        for name, array in rest.items()
+        for index in indices_once(np.shape(array), name in symmetric)
+    )
     if flat:
-        yield Grid("Estimates", ("parameter", "estimate"), tuple((name, number(value)) for name, value in flat))
+        yield Grid("Estimates", ("parameter", "estimate"), flat)
 
 
 def _columns(arrays: dict[str, Array], labels: Labels) -> Grid:
@@ -52,21 +57,6 @@ def _columns(arrays: dict[str, Array], labels: Labels) -> Grid:
     values = np.concatenate(list(parts.values()), axis=1)
     rows = tuple((name, *map(number, row)) for name, row in zip(labels.names, values, strict=True))
     return Grid("Estimates by column", ("column", *headings), rows)
-
-
-def _entries(array: Any) -> Iterator[tuple[str, float]]:
-    values = np.asarray(array, float)
-    for index in np.ndindex(values.shape):
-        if not _is_upper(values, index):
-            yield f"[{', '.join(map(str, index))}]" if index else "", float(values[index])
-
-
-def _is_upper(values: FloatArray, index: tuple[int, ...]) -> bool:
-    """Whether an entry repeats one below the diagonal of a symmetric matrix."""
-    if len(index) < 2 or index[-1] <= index[-2]:
-        return False
-    whole = values[None] if values.ndim == 2 else values
-    return is_square(whole)
 
 
 def error_grid(result: EMResult, errors: Any, labels: Labels, level: float) -> Grid:
@@ -95,9 +85,16 @@ def entry_names(parameters: Any, labels: Labels) -> list[str]:
 
 def entries_once(parameters: Any) -> list[int]:
     """The positions of entries, of symmetric matrices those up to the diagonal."""
-    arrays = [np.asarray(array, float) for array in parameters.arrays().values()]
-    whole = [(array, index) for array in arrays for index in np.ndindex(array.shape)]
-    return [i for i, (array, index) in enumerate(whole) if not _is_upper(array, index)]
+    symmetric, found, before = symmetric_arrays(parameters), [], 0
+    for name, array in parameters.arrays().items():
+        shape = np.shape(array)
+        found += [before + _position(index, shape) for index in indices_once(shape, name in symmetric)]
+        before += int(np.prod(shape))
+    return found
+
+
+def _position(index: tuple[int, ...], shape: tuple[int, ...]) -> int:
+    return int(np.ravel_multi_index(index, shape)) if shape else 0
 
 
 def _place(index: tuple[int, ...], shape: tuple[int, ...], components: int, labels: Labels) -> str:

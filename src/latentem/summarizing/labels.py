@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from .._typing import Array
+from ..domains import Correlation, PositiveDefinite
+from ..domains.constraints import without_constraints
+from ..domains.matrices import Noise
 from ..parameters import Parameters
 from ..result import EMResult
 
@@ -57,18 +60,15 @@ class Labels:
 
 def component_lines(result: EMResult, labels: Labels) -> list[tuple[str, Array]]:
     """(label, one number for each component) for every estimate of a model with components."""
-    k = len(weights_of(result))
-    return [*_latent_lines(result.parameters.latent, k), *lines(result.parameters.emission, labels, k)]
+    k, parameters = len(weights_of(result)), result.parameters
+    return [*_latent_lines(parameters.latent, k), *_lines(parameters.emission, labels, k)]
 
 
 def _latent_lines(latent: Parameters, k: int) -> Iterator[tuple[str, Array]]:
     """Weights of a mixture; of a chain where it starts, and where it goes from each state."""
-    called = {"weights": "weight", "initial": "first state"}
-    for name, array in latent.arrays().items():
-        if name == "transition":
-            yield from ((f"to state {j}", array[:, j]) for j in range(k))
-        else:
-            yield from lines(latent, Labels((), {}), k, name, called.get(name, name))
+    called = {"weights": "weight", "initial": "first state"} | {f"transition: {j}": f"to state {j}" for j in range(k)}
+    for name, values in _lines(latent, Labels((), {}), k):
+        yield called.get(name, name), values
 
 
 def has_states(parameters: Any) -> bool:
@@ -83,22 +83,30 @@ def weights_of(result: EMResult) -> Array:
     return np.asarray(getattr(latent, "weights", getattr(latent, "initial", np.ones(1))))
 
 
-def lines(
-    parameters: Parameters, labels: Labels, k: int, only: str | None = None, called: str | None = None
-) -> Iterator[tuple[str, Array]]:
-    """(label, one number for each component) for every estimate, or for those of one array under another name."""
+def _lines(parameters: Parameters, labels: Labels, k: int) -> Iterator[tuple[str, Array]]:
+    """(label, one number for each component) for every entry."""
+    symmetric = symmetric_arrays(parameters)
     for name, array in parameters.arrays().items():
-        if only not in (None, name):
-            continue
         values = np.asarray(array, float)
-        if values.shape[:1] != (k,):
+        shared = name in symmetric and values.ndim == 2  # one matrix for all components, though it may have k rows
+        if shared or values.shape[:1] != (k,):
             values = np.broadcast_to(values, (k, *values.shape))
-        for index in np.ndindex(values.shape[1:]):
-            if not (is_square(values) and index[-1] > index[-2]):
-                yield labels(called or name, index, values.shape[1:]), values[(slice(None), *index)]
+        for index in indices_once(values.shape[1:], name in symmetric):
+            yield labels(name, index, values.shape[1:]), np.array([values[k][index] for k in range(len(values))])
 
 
-def is_square(values: Array) -> bool:
-    """Covariances and the like, of which one half says all."""
-    square = values.ndim >= 2 and values.shape[-1] == values.shape[-2]
-    return square and values.ndim == 3 and np.allclose(values, np.swapaxes(values, 1, 2))
+def indices_once(shape: tuple[int, ...], symmetric: bool) -> Iterator[tuple[int, ...]]:
+    """The indices of an array's entries; of symmetric matrices those up to the diagonal, which say all."""
+    for index in np.ndindex(shape):
+        if not (symmetric and index[-1] > index[-2]):
+            yield index
+
+
+def symmetric_arrays(parameters: Any) -> set[str]:
+    """The names of arrays that are symmetric matrices by their domain, not by chance."""
+    arrays = parameters.arrays()
+    return {
+        name
+        for (name, array), domain in zip(arrays.items(), parameters.array_domains(), strict=True)
+        if np.ndim(array) > 1 and isinstance(without_constraints(domain), Correlation | Noise | PositiveDefinite)
+    }

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import ParameterError
 from ..inference import StandardErrors, certify as certified
-from ..result import EMResult, Status
+from ..result import EMResult, Status, result_of
 from .grids import error_grid, estimate_grids
 from .labels import Labels
 from .record import Summary
@@ -50,9 +50,7 @@ def summary(
     ParameterError
         There is no result, or the errors or the certificate need data that the result has no more.
     """
-    result = fitted if isinstance(fitted, EMResult) else getattr(fitted, "result_", None)
-    if not isinstance(result, EMResult):
-        raise ParameterError(f"a summary is of a result or of a fitted estimator, got {fitted!r}; fit it first")
+    result = result_of(fitted)
     if not 0 < level < 1:
         raise ParameterError(f"level must lie between 0 and 1, got {level!r}")
     errors = _errors(result, standard_errors)

@@ -133,7 +133,7 @@ def diagnosed(result: EMResult, source: Source, params: DeclaredParameters, pool
     return replace(
         result,
         model=_as_it_served(result),
-        status=_demoted(result, told_of) if _may_be_demoted(result, unbounded) else result.status,
+        status=_demoted(result, told_of),
         findings=(*result.findings, *findings),
     )
 
@@ -150,15 +150,12 @@ def _without_gradient(result: EMResult, source: Source) -> str | None:
     return "the gradient of the log-likelihood overflows at these parameters; rescale the data or start elsewhere"
 
 
-def _may_be_demoted(result: EMResult, unbounded: bool) -> bool:
-    """Whether the diagnosis says more than the status: a likelihood without bound is no matter of more iterations."""
-    return result.status.converged or (unbounded and result.status is Status.MAX_ITER)
-
-
 def _demoted(result: EMResult, told_of: set[str]) -> Status:
-    """What a convergence is worth in the light of the findings."""
-    if "unbounded" in told_of:
+    """What the status is worth in the light of the findings: no more passes help a likelihood without bound."""
+    if "unbounded" in told_of and (result.status.converged or result.status is Status.MAX_ITER):
         return Status.UNBOUNDED
+    if not result.status.converged:
+        return result.status
     if "slope" in told_of:
         return Status.SLOPE
     return Status.COARSE if not result.expectation.noise <= COARSE else result.status
