@@ -252,4 +252,4 @@ def result_of(fitted: Any) -> EMResult:
     result = getattr(fitted, "result_", fitted)
     if isinstance(result, EMResult):
         return result
-    raise ParameterError(f"expected an EMResult or a fitted estimator, got {type(fitted).__name__}; fit it first")
+    raise ParameterError(f"expected a fitted estimator or an EMResult, got {type(fitted).__name__}; fit it first")

@@ -7,6 +7,7 @@ import pytest
 
 import latentem as em
 from latentem.execution import Serial
+from latentem.inference.bounds import objective_at
 from latentem.report.identity import residuals
 from latentem.report.lines import ALONG, curvature
 from latentem.report.numbers import curve, embedded, number, said
@@ -42,7 +43,7 @@ def test_the_bound_touches_the_objective_where_it_was_made_and_has_its_slope(tra
     scale = 1e-4 / np.sqrt(curvature(trail))
     for i in range(len(here)):
         move = np.eye(len(here))[i] * scale[i]
-        sides = [trail.objective(step.parameters.unflatten(here + sign * move)) for sign in (-1, 1)]
+        sides = [objective_at(trail.problem, step.parameters.unflatten(here + sign * move)) for sign in (-1, 1)]
         assert (sides[1] - sides[0]) / 2 == pytest.approx(score[i] * scale[i], rel=1e-3, abs=1e-7)
 
 

@@ -12,7 +12,7 @@ from ..data import Batch
 from ..densities import Form
 from ..errors import ParameterError
 from ..model import LatentVariableModel, ModelParameters
-from ..result import EMResult
+from ..result import result_of
 from .display import Display
 from .rows import names_of, values_of
 from .shapes import degrees_of_freedom, has_ellipses, n_bins, passes, spreads, squared_radius
@@ -84,11 +84,9 @@ class MixtureDisplay(Display):
         ParameterError
             Not a fitted mixture or hidden Markov model.
         """
-        result = getattr(fitted, "result_", fitted)
-        if isinstance(result, EMResult) and not isinstance(result.model, LatentVariableModel):
+        result = result_of(fitted)
+        if not isinstance(result.model, LatentVariableModel):
             raise ParameterError("the densities of a declared model's components cannot be drawn over its data")
-        if not isinstance(getattr(result, "model", None), LatentVariableModel):
-            raise ParameterError(f"expected a fitted estimator or an EMResult, got {type(fitted).__name__}")
         if result.model.latent.form is not Form.TABLE:
             raise ParameterError(f"{type(fitted).__name__} has no components to draw")
         values = values_of(fitted, X)
