@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.linalg.lapack import dtrtri
+from scipy.linalg.lapack import dormqr, dpotrf, dpotrs, dstemr, dsytrd, dtrtri
 
 from .._typing import FloatArray
 
@@ -14,8 +14,10 @@ START_STEPS = 40
 # Newton's steps at most, each at most this far in log ψ; none is taken where a uniqueness is below the least, as it may
 # be on its way to zero.  It has arrived where what a step promises is lost in rounding, in units of p eps.
 NEWTON_STEPS, LONGEST_STEP, LEAST_SHARE, ROUNDING = 12, 1.0, 0.02, 256
-# The longest step after which eigenvectors are moved instead of found anew: they are then off by its square.
+# The longest step after which the same Hessian serves again.
 SHORT_STEP = 0.005
+# Where fewer than this share of the eigenvectors are asked for, the others are not found.
+FEW = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,16 +33,14 @@ class Profile:
         f.
     slope : (p,)
         By log ψ.
-    values : (p,)
+    values : (q,)
         λ, the largest first.
-    vectors : (p, p)
-        ω.  After a short step only the first q, and their λ, are new.
+    vectors : (p, q)
+        ω.
     root : (p,)
         Ψ^½.
     scaled : (p, p)
         S*.
-    n_factors : int
-        q.
     """
 
     value: float
@@ -49,61 +49,41 @@ class Profile:
     vectors: FloatArray
     root: FloatArray
     scaled: FloatArray
-    n_factors: int
 
     @classmethod
     def of(cls, covariance: FloatArray, log_noise: FloatArray, q: int) -> Profile:
         """At these log ψ (p,)."""
         root = np.exp(0.5 * log_noise)
         scaled = covariance / (root[:, None] * root)
-        values, vectors = np.linalg.eigh(scaled)
-        return cls._made(scaled, root, values[::-1], vectors[:, ::-1], q)
-
-    def after(self, covariance: FloatArray, log_noise: FloatArray) -> Profile:
-        """At other log ψ (p,) that are near: the eigenvectors turn by what is left of S* ω - λ ω (Davidson 1975).
-
-        ω is off by the square of the step then, and λ by the square of that.
-        """
-        q, root = self.n_factors, np.exp(0.5 * log_noise)
-        scaled = covariance / (root[:, None] * root)
-        before, rest = self.vectors[:, :q], self.vectors[:, q:]
-        image = scaled @ before
-        near = np.sum(before * image, axis=0)
-        turn = rest @ ((rest.T @ (image - before * near)) / (near - self.values[q:, None]))
-        basis = np.linalg.qr(before + turn)[0]
-        values, rotation = np.linalg.eigh(basis.T @ scaled @ basis)
-        values = np.concatenate([values[::-1], self.values[q:]])
-        vectors = np.concatenate([basis @ rotation[:, ::-1], rest], axis=1)
-        return self._made(scaled, root, values, vectors, q)
-
-    @classmethod
-    def _made(cls, scaled: FloatArray, root: FloatArray, values: FloatArray, vectors: FloatArray, q: int) -> Profile:
-        own, over = np.diagonal(scaled), np.maximum(values[:q] - 1.0, 0.0)
-        value = 2 * np.log(root).sum() + own.sum() + np.sum(np.log1p(over) - over)
-        return cls(float(value), 1.0 - own + vectors[:, :q] ** 2 @ over, values, vectors, root, scaled, q)
+        values, vectors = leading_eigenpairs(scaled, q)
+        own, over = np.diagonal(scaled), np.maximum(values - 1.0, 0.0)
+        value = log_noise.sum() + own.sum() + np.sum(np.log1p(over) - over)
+        return cls(float(value), 1.0 - own + vectors**2 @ over, values, vectors, root, scaled)
 
     @property
     def is_whole(self) -> bool:
         """Whether all q factors have loadings."""
-        return bool(np.all(self.values[: self.n_factors] > 1))
+        return bool(np.all(self.values > 1))
 
     @property
     def loadings(self) -> FloatArray:
         """(p, q): the best, Ψ^½ ω (λ - 1)^½, with positive sums of columns; zero for a factor whose λ is below 1."""
-        leading = slice(self.n_factors)
-        size = np.sqrt(np.maximum(self.values[leading] - 1.0, 0.0))
-        loadings = self.root[:, None] * self.vectors[:, leading] * size
+        loadings = self.root[:, None] * self.vectors * np.sqrt(np.maximum(self.values - 1.0, 0.0))
         return np.asarray(loadings * np.where(loadings.sum(axis=0) < 0, -1.0, 1.0))
 
-    def newton_step(self) -> FloatArray:
-        """In log ψ, with the Hessian (I - ω ωᵀ) ∘ (S* - ω λ ωᵀ), of which the rest vanishes where the model holds.
+    def hessian_factor(self) -> FloatArray | None:
+        """Of (I - ω ωᵀ) ∘ (S* - ω λ ωᵀ), by log ψ, without what vanishes where the model holds; None where it has none.
 
         Jöreskog (1967) has the squares of the first factor alone, which is the same there.
         """
-        leading = self.vectors[:, : self.n_factors]
-        rest = np.eye(len(self.root)) - leading @ leading.T
-        left = self.scaled - (leading * self.values[: self.n_factors]) @ leading.T
-        return np.asarray(np.linalg.solve(rest * left, -self.slope))
+        rest = np.eye(len(self.root)) - self.vectors @ self.vectors.T
+        left = self.scaled - (self.vectors * self.values) @ self.vectors.T
+        factor, info = dpotrf(rest * left)
+        return np.asarray(factor) if info == 0 else None
+
+    def newton_step(self, factor: FloatArray) -> FloatArray:
+        """In log ψ, with a factor of the Hessian."""
+        return np.asarray(-dpotrs(factor, self.slope)[0])
 
 
 def likely_factors(covariance: FloatArray, q: int, floor: float) -> tuple[FloatArray, FloatArray]:
@@ -124,27 +104,45 @@ def _by_newton(covariance: FloatArray, noise: FloatArray, q: int, floor: float) 
     """Where Newton's method leads, downhill all the way; None where it does not arrive."""
     least = np.log(np.maximum(LEAST_SHARE * np.diagonal(covariance), 2 * floor))
     near = ROUNDING * float(np.finfo(float).eps) * len(noise)
-    place = np.log(noise)
+    place, factor = np.log(noise), None
     here = Profile.of(covariance, place, q)
     for _ in range(NEWTON_STEPS):
         if np.any(place < least) or not here.is_whole:
             return None
-        try:
-            step = here.newton_step()
-        except np.linalg.LinAlgError:
+        factor = here.hessian_factor() if factor is None else factor
+        if factor is None:
             return None
+        step = here.newton_step(factor)
         promised = -0.5 * float(here.slope @ step)
         if not 0 <= promised < np.inf:
             return None
         if promised <= near:
             return here.loadings, here.root**2
         length = np.abs(step).max()
+        factor = factor if length < SHORT_STEP else None
         place = place + step * min(1.0, LONGEST_STEP / length)
-        there = here.after(covariance, place) if length < SHORT_STEP else Profile.of(covariance, place, q)
+        there = Profile.of(covariance, place, q)
         if not there.value <= here.value + near:
             return None
         here = there
     return None
+
+
+def leading_eigenpairs(matrix: FloatArray, q: int) -> tuple[FloatArray, FloatArray]:
+    """The q largest eigenvalues (q,) of a symmetric matrix (p, p), the largest first, and their vectors (p, q).
+
+    By its tridiagonal form where q is a small share of p (`FEW`): the other vectors would take most of the time.
+    """
+    p = len(matrix)
+    if 0 < q < FEW * p:
+        reduced, diagonal, beside, reflections, info = dsytrd(matrix, lower=1)
+        found, values, vectors, info = dstemr(diagonal, np.append(beside, 0.0), 2, 0.0, 1.0, p - q + 1, p)
+        if info == 0 and found == q:
+            turned = np.asfortranarray(vectors[:, :q])
+            turned[1:] = dormqr("L", "N", reduced[1:, :-1], reflections, turned[1:], 32 * q)[0]
+            return values[:q][::-1], turned[:, ::-1]
+    values, vectors = np.linalg.eigh(matrix)
+    return values[::-1][:q], vectors[:, ::-1][:, :q]
 
 
 def loadings_given_noise(covariance: FloatArray, noise: FloatArray, q: int) -> FloatArray:
@@ -153,11 +151,7 @@ def loadings_given_noise(covariance: FloatArray, noise: FloatArray, q: int) -> F
     U and L are the leading eigenvectors and eigenvalues of Ψ^-½ S Ψ^-½ (Lawley 1940; Jöreskog 1967); in this order and
     with positive sums of columns they are unique: Λᵀ Ψ⁻¹ Λ is diagonal.
     """
-    root = np.sqrt(noise)
-    values, vectors = np.linalg.eigh(covariance / np.outer(root, root))
-    size = np.sqrt(np.maximum(values[::-1][:q] - 1.0, 0.0))
-    loadings = root[:, None] * vectors[:, ::-1][:, :q] * size
-    return np.asarray(loadings * np.where(loadings.sum(axis=0) < 0, -1.0, 1.0))
+    return Profile.of(covariance, np.log(noise), q).loadings
 
 
 def principal_factors(correlation: FloatArray, q: int) -> tuple[FloatArray, FloatArray]:

@@ -84,7 +84,7 @@ def moments(x: FloatArray, centre: FloatArray, weights: FloatArray | None) -> tu
         return moments_reference(x, centre, weights)
     x, centre = as_doubles(x), as_doubles(centre)
     stride = -(-d // LANES) * LANES
-    work, first, second = np.empty((MOMENT_ROWS + stride, stride)), np.empty(d), np.empty((d, d))
+    work, first, second = np.empty((MOMENT_ROWS + stride + 1, stride)), np.empty(d), np.empty((d, d))
     given = None if weights is None else as_doubles(weights)
     places = (address(x), address(centre), None if given is None else address(given))
     compiled.latentem_moments(n, d, *places, address(work), address(first), address(second))

@@ -226,34 +226,51 @@ EXPORT WIDE_TARGET void latentem_expected_products(int64_t n_states, int64_t n_c
         b += V * LANES;                                                                                \
     } while (0)
 
+/* A share [a, a + LANES) of `stride` of the numbers from x on, soon to be read: the products do not wait for them. */
+INLINE void fetch_share(const double *x, int64_t n, int64_t a, int64_t stride) {
+    for (int64_t i = n * a / stride; i < n * (a + LANES) / stride; i += LANES) __builtin_prefetch(x + i, 0, 1);
+}
+
 /* first (D,) = sum of w y and second (D, D) = sum of w y y' for y = x - centre, of rows x (n, D); weights may be NULL, for
- * ones.  work holds (MOMENT_ROWS + stride) stride numbers, stride = D rounded up to a multiple of 8. */
+ * ones.  work holds (MOMENT_ROWS + stride + 1) stride numbers, stride = D rounded up to a multiple of 8. */
 EXPORT WIDE_TARGET void latentem_moments(int64_t n, int64_t n_columns, const double *restrict x,
                                          const double *restrict centre, const double *restrict weights,
                                          double *restrict work, double *restrict first, double *restrict second) {
     const int64_t stride = (n_columns + LANES - 1) / LANES * LANES;
-    double *sums = work + MOMENT_ROWS * stride;
-    memset(first, 0, (size_t)n_columns * sizeof(double));
-    memset(work, 0, (size_t)((MOMENT_ROWS + stride) * stride) * sizeof(double));
+    double *sums = work + MOMENT_ROWS * stride, *total = sums + stride * stride;
+    double roots[MOMENT_ROWS];
+    memset(work, 0, (size_t)((MOMENT_ROWS + stride + 1) * stride) * sizeof(double));
     for (int64_t start = 0; start < n; start += MOMENT_ROWS) {
-        const int64_t height = n - start < MOMENT_ROWS ? n - start : MOMENT_ROWS;
+        const int64_t height = n - start < MOMENT_ROWS ? n - start : MOMENT_ROWS, left = n - start - height;
+        const int64_t ahead = (left < MOMENT_ROWS ? left : MOMENT_ROWS) * n_columns;
         for (int64_t r = 0; r < height; r++) {
             const double *row = x + (start + r) * n_columns;
-            const double w = weights ? weights[start + r] : 1.0, root = sqrt(w);
+            const double root = weights ? sqrt(weights[start + r]) : 1.0;
             double *y = work + r * stride;
-            for (int64_t d = 0; d < n_columns; d++) {
-                const double from = row[d] - centre[d];
-                first[d] += w * from;
-                y[d] = root * from;
+            int64_t d = 0;
+            for (; d + LANES <= n_columns; d += LANES) STORE(y + d, root * (LOAD(row + d) - LOAD(centre + d)));
+            for (; d < n_columns; d++) y[d] = root * (row[d] - centre[d]);
+            roots[r] = root;
+        }
+        for (int64_t d = 0; d < stride; d += LANES) {
+            vec even = LOAD(total + d), odd = {0};
+            int64_t r = 0;
+            for (; r + 1 < height; r += 2) {
+                even += roots[r] * LOAD(work + r * stride + d);
+                odd += roots[r + 1] * LOAD(work + (r + 1) * stride + d);
             }
+            if (r < height) even += roots[r] * LOAD(work + r * stride + d);
+            STORE(total + d, even + odd);
         }
         for (int64_t a = 0; a < stride; a += LANES) {
+            fetch_share(x + (start + height) * n_columns, ahead, a, stride);
             int64_t b = 0;
             while (b + 3 * LANES <= a + LANES) BESIDE(3);
             if (b + 2 * LANES <= a + LANES) BESIDE(2);
             if (b <= a) BESIDE(1);
         }
     }
+    memcpy(first, total, (size_t)n_columns * sizeof(double));
     for (int64_t d = 0; d < n_columns; d++)
         for (int64_t e = 0; e <= d; e++) second[d * n_columns + e] = second[e * n_columns + d] = sums[d * stride + e];
 }
