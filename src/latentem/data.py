@@ -237,6 +237,9 @@ class ArraySource(Source):
         What the columns of a row stand for; a vector unless given.
     rows : (n,) int, optional
         Numbers by which messages call the rows, where they were put in another order.
+    unseen : bool
+        Take it that float64 entries are all there, finite and of usual size, without a look at them: for who has seen
+        them, or will in a pass of its own.
 
     Raises
     ------
@@ -257,6 +260,7 @@ class ArraySource(Source):
         names: Sequence[str] | None = None,
         layout: Layout | None = None,
         rows: Array | None = None,
+        unseen: bool = False,
     ) -> None:
         if isinstance(values, np.ma.MaskedArray) and np.any(values.mask):
             raise DataError("some values are masked; pass values.astype(float).filled(np.nan) to have them missing")
@@ -277,7 +281,7 @@ class ArraySource(Source):
         self.chunk_rows = default_chunk_rows(d) if chunk_rows is None else int(chunk_rows)
         if self.chunk_rows < 1:
             raise DataError(f"chunk_rows must be at least 1, got {chunk_rows}")
-        self._missing = self._scan()
+        self._missing = not unseen and self._scan()
         if self.weights is not None and not is_usual(total := float(self.weights.sum())):
             check_squares(total, self._largest(), self.names)
 

@@ -34,7 +34,7 @@ from ..latents import Categorical, Normal
 from ..latents.categorical import CategoricalParameters
 from ..model import LatentVariableModel, ModelParameters
 from ..models.factor_fit import FactorFit, factor_fit
-from ..models.moment_rows import moment_rows, rows_with_moments
+from ..models.moment_rows import MomentRows, moment_rows
 from ..models.starts import draw_pool
 from ..result import EMResult, Finding, Iteration, Status
 from .certified import CONSTRAINT, at_a_maximum
@@ -102,14 +102,12 @@ class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             Data without an observed entry in a column, infinite values; row and column are named.
         """
         with unchanged_on_error(self):
-            source = self._source(X, sample_weight, reset=True)
-            q = self._factors(source.n_columns)
-            rows = survey(source, 1)
-            require_observed(source)
             with opened(self.executor) as workers:
-                few = moment_rows(source, workers)
-                pool = _pooled(few)
-                singular = source.missing or _may_be_singular(pool)
+                source, few = self._read(X, sample_weight, workers)
+                q = self._factors(source.n_columns)
+                rows = survey(source, 1)
+                require_observed(source)
+                singular = source.missing or _may_be_singular(few)
                 found = examine(source, rows.n_repeated, 1, variances=singular)
                 fitted = replace(self._fitted(few, q, workers), n_rows=source.n_rows)
             self._store(fitted, few, source, found, rows.n_repeated)
@@ -145,8 +143,7 @@ class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             n = _checked_count(n_samples)
             centre = np.zeros(p) if mean is None else _checked_mean(mean, p)
             q = self._factors(p)
-            values, weights = rows_with_moments(n, centre, matrix * n)
-            few = ArraySource(values, weights=weights)
+            few = MomentRows(n, centre, matrix * n)
             self.n_features_in_ = p
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
@@ -155,7 +152,16 @@ class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             self._store(fitted, few, few, [], round(n))
         return self
 
-    def _source(self, X: Any, sample_weight: Any, *, reset: bool) -> Source:
+    def _read(self, X: Any, sample_weight: Any, workers: Executor) -> tuple[Source, Source]:
+        """The data, and rows that stand for them: of complete data the sums tell that all entries are numbers."""
+        source = self._source(X, sample_weight, reset=True, unseen=True)
+        few = moment_rows(source, workers)
+        if few is not source or isinstance(X, Source):
+            return source, few
+        source = self._source(X, sample_weight, reset=True)
+        return source, moment_rows(source, workers)
+
+    def _source(self, X: Any, sample_weight: Any, *, reset: bool, unseen: bool = False) -> Source:
         if isinstance(X, Source):
             if sample_weight is not None:
                 raise ParameterError("the weights of a source are its own: give them when you make it")
@@ -165,7 +171,8 @@ class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         table = read_table(self, X, reset=reset)
         names = getattr(self, "feature_names_in_", None)
         weights = read_weights(sample_weight, table.shape[0])
-        return ArraySource(table, weights=weights, names=names, chunk_rows=CHUNK_ROWS)
+        plain = weights is None and table.dtype == np.float64
+        return ArraySource(table, weights=weights, names=names, chunk_rows=CHUNK_ROWS, unseen=unseen and plain)
 
     def _factors(self, p: int) -> int:
         q = p if self.n_components is None else int(self.n_components)
@@ -226,21 +233,19 @@ class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
 
         Principal axes serve where S is singular or entries are missing.
         """
-        pool = _pooled(few)
-        offset = weighted_column_mean(pool)
-        covariance = _covariance(pool, offset)
+        offset, covariance = _spread(few)
         variances, p = np.diagonal(covariance), len(covariance)
         given = getattr(self, "noise_variance_init", None)
         if not q:
-            return cast("LinearGaussianParameters", model.family.start(pool, 1))
+            return cast("LinearGaussianParameters", model.family.start(_pooled(few), 1))
         if rng is not None:
             noise = np.maximum(variances, SINGULAR) * rng.uniform(0.05, 0.95, size=p)
         elif given is not None:
             noise = np.maximum(_checked_variances(given, p) / scale**2, 1e-12)
         elif self._noise == "isotropic":
             noise = np.full(p, left_over(covariance, q))
-        elif pool.missing or _is_singular(covariance, SINGULAR):
-            return cast("LinearGaussianParameters", model.family.start(pool, q))
+        elif few.missing or _is_singular(covariance, SINGULAR):
+            return cast("LinearGaussianParameters", model.family.start(_pooled(few), q))
         else:
             return LinearGaussianParameters.of(offset, *likely_factors(covariance, q, max(self.floor, 1e-12)))
         if self._noise == "isotropic":
@@ -457,12 +462,10 @@ class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """
         p = len(mean)
         if not rows.missing:
-            pool = _pooled(rows)
-            weights = pool.unit_weights(per_group=False)
-            covariance = _covariance(pool, np.average(pool.values, 0, weights))
+            covariance = _spread(rows)[1]
             singular = _is_singular(covariance, SINGULAR)
             log_determinant = nan if singular else np.linalg.slogdet(covariance)[1]
-            return covariance, -0.5 * float(weights.sum() * (p * np.log(2 * np.pi) + log_determinant + p))
+            return covariance, -0.5 * self.result_.expectation.weight * float(p * np.log(2 * np.pi) + log_determinant + p)
         model = LatentVariableModel(Categorical(1), FullGaussian(floor=(1e-12,) * p))
         emission = FullGaussianParameters(mean[None], implied[None])
         start = ModelParameters(CategoricalParameters(np.ones(1)), emission)
@@ -552,10 +555,10 @@ def _is_singular(covariance: FloatArray, least: FloatArray | float) -> bool:
     return bool(np.min(np.diagonal(factor)) ** 2 < SINGULAR)
 
 
-def _may_be_singular(pool: Any) -> bool:
+def _may_be_singular(few: Source) -> bool:
     """The same of complete rows; a variance of the size that rounding of the mean leaves is none."""
-    mean = np.average(pool.values, 0, pool.weights)
-    return _is_singular(_covariance(pool, mean), np.finfo(float).eps * mean**2)
+    mean, covariance = _spread(few)
+    return _is_singular(covariance, np.finfo(float).eps * mean**2)
 
 
 def _alone(rows: Source) -> tuple[FloatArray, FloatArray]:
@@ -583,11 +586,14 @@ def _pooled(source: Source) -> Any:
     return draw_pool(source, np.random.default_rng(0), source.n_rows)
 
 
-def _covariance(batch: Any, mean: FloatArray) -> FloatArray:
-    """(p, p): with missing entries at the mean."""
-    weights = batch.unit_weights(per_group=False)
+def _spread(source: Source) -> tuple[FloatArray, FloatArray]:
+    """Mean (p,) and covariance (p, p), with missing entries at the mean."""
+    if isinstance(source, MomentRows):
+        return source.mean, source.covariance
+    batch = _pooled(source)
+    mean, weights = weighted_column_mean(batch), batch.unit_weights(per_group=False)
     deviations = np.where(batch.observed, batch.values - mean, 0.0)
-    return np.asarray((deviations.T * weights) @ deviations / weights.sum())
+    return mean, np.asarray((deviations.T * weights) @ deviations / weights.sum())
 
 
 def _checked_variances(given: Any, p: int) -> FloatArray:

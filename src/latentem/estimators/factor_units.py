@@ -14,8 +14,9 @@ from ..data import ArraySource, Batch, Source
 from ..em import Executor
 from ..families.linear_gaussian import LinearGaussianParameters
 from ..model import LatentVariableModel, ModelParameters
+from ..models.moment_rows import MomentRows
 from ..result import EMResult
-from .gaussian_mixture import column_scales, every_row
+from .gaussian_mixture import column_scales, every_row, scale_or_size
 
 
 @dataclass(frozen=True)
@@ -35,18 +36,16 @@ class Units:
 
         Noise of one variance in all columns has it in no others.
         """
-        scale = column_scales(source)
+        centre, scale = _centre_and_scale(source)
         if common:
             largest = scale.max()
             scale = np.full(len(scale), largest * np.sqrt(np.mean((scale / largest) ** 2)))
-        values, weights = every_row(source, max(1, source.n_rows // 10_000))
-        seen = ~np.isnan(values)
-        mass = weights @ seen
-        centre = weights @ np.where(seen, values, 0.0) / np.where(mass > 0, mass, 1.0)
         return cls(centre, scale)
 
     def applied(self, source: Source) -> Source:
         """The rows in these units."""
+        if isinstance(source, MomentRows):
+            return source.in_units(self.centre, self.scale)
         if type(source) is not ArraySource or source.offsets is not None or not isinstance(source.values, np.ndarray):
             return UnitSource(source, self)
         return ArraySource(
@@ -90,6 +89,18 @@ class Units:
             start=start,
             certificate=certificate,
         )
+
+
+def _centre_and_scale(source: Source) -> tuple[FloatArray, FloatArray]:
+    """Means and standard deviations (p,) of the observed entries; of a constant column 1e-8 of its size."""
+    if isinstance(source, MomentRows):
+        scale = np.sqrt(np.maximum(np.diagonal(source.covariance), 0.0))
+        return source.mean, scale_or_size(scale, source.mean, scale)
+    values, weights = every_row(source, max(1, source.n_rows // 10_000))
+    seen = ~np.isnan(values)
+    mass = weights @ seen
+    centre = weights @ np.where(seen, values, 0.0) / np.where(mass > 0, mass, 1.0)
+    return centre, column_scales(source)
 
 
 class UnitSource(Source):

@@ -11,7 +11,7 @@ import numpy as np
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
-from .._typing import Array, FloatArray
+from .._typing import FloatArray
 from ..data import Batch, Source
 from ..errors import DataError
 from ..families.gaussian import DiagonalGaussian, FullGaussian, SphericalGaussian, TiedGaussian
@@ -256,7 +256,12 @@ def column_scales(source: Source) -> FloatArray:
     """Standard deviation (D,) of each column's observed entries; of a constant column 1e-8 of its size."""
     values, weights = every_row(source, max(1, source.n_rows // SCALE_ROWS))
     centre, scale = standardize(values, weights)
-    flat = scale_is_rounding(values, centre)
+    return scale_or_size(np.nanmax(np.abs(values - centre), axis=0, initial=0.0), centre, scale)
+
+
+def scale_or_size(spread: FloatArray, centre: FloatArray, scale: FloatArray) -> FloatArray:
+    """The scale (D,), or 1e-8 of the size of columns whose spread is no more than the rounding error of their mean."""
+    flat = (spread <= 1e-14 * np.abs(centre)) | (spread == 0)
     return np.where(flat, np.maximum(np.abs(centre), 1e-130) * 1e-8, scale)
 
 
@@ -271,12 +276,6 @@ def every_row(source: Source, step: int) -> tuple[FloatArray, FloatArray]:
 
 def _every(batch: Batch, step: int) -> slice:
     return slice(-batch.first_row % step, None, step)
-
-
-def scale_is_rounding(values: FloatArray, centre: FloatArray) -> Array:
-    """(D,) bool: columns whose spread is no more than the rounding error of their mean."""
-    spread = np.nanmax(np.abs(values - centre), axis=0, initial=0.0)
-    return np.asarray(spread <= 1e-14 * np.abs(centre)) | (spread == 0)
 
 
 def precision_factor(covariances: FloatArray, covariance_type: str) -> FloatArray:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from typing import TypeVar
 
-from .blas import hold_this_thread
+from .pools import pool_of
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -39,12 +39,12 @@ def each(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
     if workers < 1:
         yield from map(function, items)
         return
-    with ThreadPoolExecutor(workers, initializer=hold_this_thread) as pool:
+    with pool_of(workers) as pool:
         yield from in_order(pool, function, items, AHEAD * workers)
 
 
 def in_order(pool: ThreadPoolExecutor, function: Callable[[T], U], items: Iterable[T], ahead: int) -> Iterator[U]:
-    """Results in order, at most `ahead` of them in flight: memory does not grow with the data.
+    """Results in order, at most `ahead` of them in flight: memory does not grow with the data.  None is left in the end.
 
     Workers run in copies of the caller's context, so that NumPy's error state is the caller's.
     """
@@ -57,8 +57,7 @@ def in_order(pool: ThreadPoolExecutor, function: Callable[[T], U], items: Iterab
         while pending:
             yield pending.popleft().result()
     finally:
-        for future in pending:
-            future.cancel()
+        wait([future for future in pending if not future.cancel()])
 
 
 def in_pairs(*pairs: tuple[Callable[[], None], Callable[[], None]]) -> None:
@@ -71,8 +70,11 @@ def in_pairs(*pairs: tuple[Callable[[], None], Callable[[], None]]) -> None:
             one()
             other()
         return
-    with ThreadPoolExecutor(1, initializer=hold_this_thread) as pool:
+    with pool_of(1) as pool:
         for one, other in pairs:
             future = pool.submit(copy_context().run, other)
-            one()
+            try:
+                one()
+            finally:
+                wait([future])
             future.result()

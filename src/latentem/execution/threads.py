@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -14,7 +13,8 @@ from ..data import Batch, Source
 from ..em import Executor
 from ..errors import ParameterError
 from ..statistics import Statistics
-from .blas import hold_this_thread, single_threaded_blas
+from .blas import single_threaded_blas
+from .pools import pool_of
 from .reduction import pairwise_sum
 from .serial import Serial
 from .spare import AHEAD, in_order, threads_for_a_chunk
@@ -42,7 +42,7 @@ class Threads(Executor):
         with threads_for_a_chunk(self.threads // workers):
             if workers == 1:
                 return Serial().fold(function, source)
-            with single_threaded_blas(), ThreadPoolExecutor(workers, initializer=hold_this_thread) as pool:
+            with single_threaded_blas(), pool_of(workers) as pool:
                 calls = in_order(pool, lambda chunk: function(source.read(chunk)), source.chunks, AHEAD * workers)
                 return pairwise_sum(calls)
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
-from scipy.linalg import helmert
 
 from .._typing import Array, FloatArray
 from ..data import ArraySource, Batch, Source
@@ -21,6 +22,8 @@ from ..em import Executor
 from ..kernels.products import moments
 from ..statistics import Statistics
 
+# Sums of squares beyond this may be of entries that no data may have; and centres beyond its root.
+LARGEST_SQUARES = 1e280
 # What is kept row by row, as rows whose pattern of missing entries few others have, at most, of all rows.
 MOST_KEPT = 0.5
 
@@ -32,6 +35,11 @@ class Sums(Statistics):
     weights: FloatArray
     first: FloatArray
     second: FloatArray
+
+    @property
+    def are_usual(self) -> bool:
+        """Whether no sum of squares is NaN or near the largest number."""
+        return bool(np.all(np.diagonal(self.second, axis1=1, axis2=2) < LARGEST_SQUARES))
 
 
 @dataclass(frozen=True)
@@ -56,11 +64,30 @@ class Rows(Statistics):
         return Rows(values, weights)
 
 
+class MomentRows(ArraySource):
+    """Rows that stand for complete data with the weight W, mean m (p,) and scatter Σ w (x - m)(x - m)ᵀ (p, p)."""
+
+    def __init__(self, weight: float, mean: FloatArray, scatter: FloatArray, **options: Any) -> None:
+        values, weights = rows_with_moments(weight, mean, scatter)
+        super().__init__(values, weights=weights, unseen=True, **options)
+        self.mean, self.covariance = mean, scatter / weight
+
+    def in_units(self, centre: FloatArray, scale: FloatArray) -> MomentRows:
+        """Rows (x - centre) / scale."""
+        moved = copy(self)
+        moved.values = (self.values - centre) / scale
+        moved.mean = (self.mean - centre) / scale
+        moved.covariance = self.covariance / (scale[:, None] * scale)
+        return moved
+
+
 def moment_rows(source: Source, executor: Executor) -> Source:
     """Rows that stand for those of the source; the source itself where too few rows share their missing entries.
 
     With W the weight, m the mean and S = Σ w (x - m)(x - m)ᵀ = F Fᵀ of the rows with one pattern, and r the columns of
     F, these are the r + 1 rows m + √((r + 1) / W) F hᵢ, each with the weight W / (r + 1), see `rows_with_moments`.
+
+    Of a source that is `unseen` the sums tell whether all entries are finite and of usual size; if not, it is returned.
 
     Parameters
     ----------
@@ -74,8 +101,16 @@ def moment_rows(source: Source, executor: Executor) -> Source:
     seen = _common_patterns(source, executor)
     if seen is None:
         return source
-    centre = _centre(first)
-    sums = executor.fold(partial(_sums, seen, centre), source)
+    with np.errstate(all="ignore"):
+        centre = _centre(first)
+        sums = executor.fold(partial(_sums, seen, centre), source)
+        if not sums.are_usual or not np.all(np.abs(centre) < np.sqrt(LARGEST_SQUARES)):
+            return source
+    if not source.missing and sums.weights[0] > 0:
+        weight, mean = float(sums.weights[0]), sums.first[0] / sums.weights[0]
+        scatter = sums.second[0] - sums.weights[0] * np.outer(mean, mean)
+        few = MomentRows(weight, centre + mean, scatter, names=source.names, layout=source.layout)
+        return few if few.n_rows < source.n_rows else source
     parts = [_standing_for(*part, centre) for part in zip(seen, sums.weights, sums.first, sums.second, strict=True)]
     if source.missing:
         kept = executor.fold(partial(_others, seen), source)
@@ -169,12 +204,18 @@ def _standing_for(
 def rows_with_moments(weight: float, mean: FloatArray, scatter: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Rows (r + 1, p) whose weights add up to W, with mean m (p,) and S = Σ w (x - m)(x - m)ᵀ (p, p); and the weights.
 
-    They are the corners of a simplex: H (r, r + 1), Helmert's matrix, has orthonormal rows that add up to zero.
+    They are the corners of a simplex, m + √(n / W) F hᵢ for n = r + 1, where the hᵢ add up to zero and Σ hᵢ hᵢᵀ = I:
+    hᵢ = eᵢ - (1 - 1 / √n) / r, and the last is -1 / √n.
     """
     factor = _factor(scatter)
-    n = factor.shape[1] + 1
-    rows = mean + np.sqrt(n / weight) * (factor @ helmert(n)).T if n > 1 else mean[None].copy()
-    return rows, np.full(n, weight / n)
+    r = factor.shape[1]
+    n = r + 1
+    factor *= np.sqrt(n / weight)
+    middle = factor.sum(axis=1)
+    rows = np.empty((n, len(mean)))
+    rows[:r] = (factor - (1 - 1 / np.sqrt(n)) / max(r, 1) * middle[:, None]).T
+    rows[r] = -middle / np.sqrt(n)
+    return rows + mean, np.full(n, weight / n)
 
 
 def _factor(scatter: FloatArray) -> FloatArray:
