@@ -465,7 +465,8 @@ class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             covariance = _spread(rows)[1]
             singular = _is_singular(covariance, SINGULAR)
             log_determinant = nan if singular else np.linalg.slogdet(covariance)[1]
-            return covariance, -0.5 * self.result_.expectation.weight * float(p * np.log(2 * np.pi) + log_determinant + p)
+            weight = float(self.result_.expectation.weight)
+            return covariance, -0.5 * weight * float(p * np.log(2 * np.pi) + log_determinant + p)
         model = LatentVariableModel(Categorical(1), FullGaussian(floor=(1e-12,) * p))
         emission = FullGaussianParameters(mean[None], implied[None])
         start = ModelParameters(CategoricalParameters(np.ones(1)), emission)

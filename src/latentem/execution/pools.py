@@ -19,7 +19,7 @@ _idle: dict[int, list[ThreadPoolExecutor]] = defaultdict(list)
 
 @contextmanager
 def pool_of(n: int) -> Iterator[ThreadPoolExecutor]:
-    """A pool of n threads that nobody else has; whoever asks sees to it that its calls have ended before it goes back."""
+    """A pool of n threads that nobody else has; its calls must have ended when it goes back."""
     with _lock:
         pool = _idle[n].pop() if _idle[n] else None
     if pool is None:

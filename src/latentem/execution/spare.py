@@ -44,8 +44,9 @@ def each(function: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
 
 
 def in_order(pool: ThreadPoolExecutor, function: Callable[[T], U], items: Iterable[T], ahead: int) -> Iterator[U]:
-    """Results in order, at most `ahead` of them in flight: memory does not grow with the data.  None is left in the end.
+    """Results in order, at most `ahead` of them in flight: memory does not grow with the data.
 
+    No call goes on when this ends.
     Workers run in copies of the caller's context, so that NumPy's error state is the caller's.
     """
     pending: deque[Future[U]] = deque()
