@@ -97,7 +97,7 @@ def leading_curvatures(surface: Surface, point: Point, complete: FloatArray, fre
 def lanczos(
     product: Callable[[FloatArray], FloatArray], first: FloatArray
 ) -> tuple[FloatArray, FloatArray, float, float]:
-    """Ritz values of a matrix that is at most I, the vector and residual of the smallest, and what surely none is below.
+    """Ritz values of a matrix up to I, the vector and residual of the smallest, and what surely none is below.
 
     Every vector is made orthogonal to all before.
     """
