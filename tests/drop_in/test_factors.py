@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,11 +10,13 @@ from sklearn.datasets import load_iris
 from sklearn.exceptions import ConvergenceWarning
 
 from latentem.data import ArraySource
-from latentem.errors import ParameterError
+from latentem.errors import DataError, ParameterError
 from latentem.estimators import FactorAnalysis, FindingWarning, ProbabilisticPCA
+from latentem.execution import Serial
 from latentem.families import LinearGaussian
 from latentem.latents import Normal
 from latentem.model import LatentVariableModel
+from latentem.statistics import arrays_of
 
 
 @pytest.fixture
@@ -49,6 +52,47 @@ def test_a_covariance_says_as_much_as_the_data(x):
     assert moments.log_likelihood_ == pytest.approx(data.log_likelihood_, rel=1e-12)
     assert moments.result_.n_rows == 250
     np.testing.assert_allclose(moments.transform(x), data.transform(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [FactorAnalysis, ProbabilisticPCA])
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.5])
+def test_the_result_has_the_e_step_of_the_rows_as_they_came(x, rng, kind, share):
+    """Though the fit was one in other units."""
+    holes = np.where(rng.random(x.shape) < share, np.nan, x) * 10.0 ** rng.integers(-5, 5, size=6)
+    weights = rng.uniform(0.5, 2.0, size=len(x))
+    result = quiet(kind(2), holes, sample_weight=weights).result_
+    whole = Serial().fold(partial(result.model.e_step, result.parameters), ArraySource(holes, weights=weights))
+    found = result.expectation
+    assert abs(found.log_likelihood - whole.log_likelihood) < whole.rounding + found.rounding
+    assert found.weight == pytest.approx(whole.weight)
+    assert found.magnitude >= 0.5 * whole.magnitude
+    close = partial(np.testing.assert_allclose, atol=1e-8 * whole.weight)
+    for got, expected in zip(arrays_of(found.statistics.latent), arrays_of(whole.statistics.latent), strict=True):
+        close(got, expected)
+    own, other = found.statistics.emission, whole.statistics.emission
+    scale = np.sqrt(other.square / whole.weight)
+    close(own.gram, other.gram)
+    close(own.cross / scale[:, None], other.cross / scale[:, None])
+    close(own.square / scale**2, other.square / scale**2)
+
+
+@pytest.mark.parametrize("row", [0, 3, 4000])
+def test_complete_data_are_read_once_and_faults_are_named_all_the_same(x, rng, row):
+    many = np.tile(x, (20, 1)) + 0.01 * rng.normal(size=(5000, 6))
+    for value in (np.inf, -np.inf, 1e151, -1e300):
+        wrong = many.copy()
+        wrong[row, 2] = value
+        with pytest.raises(DataError, match=f"row {row}, column 'x2'"):
+            FactorAnalysis(1).fit(wrong)
+    many[row, 2] = np.nan
+    fit = FactorAnalysis(1).fit(many)
+    assert fit.log_likelihood_ == pytest.approx(fit.score_samples(many).sum(), rel=1e-10)
+
+
+def test_a_column_of_one_huge_number_is_refused(x):
+    x[:, 1] = 1e200
+    with pytest.raises(DataError, match="row 0, column 'x1'"):
+        FactorAnalysis(1).fit(x)
 
 
 @pytest.mark.parametrize("share", [0.02, 0.2])

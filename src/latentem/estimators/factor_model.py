@@ -194,7 +194,7 @@ class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         units = Units.of(few, common=self._noise == "isotropic")
         found = self._fitted_in_units(units.applied(few), q, workers, units.scale)
         model = self._model(units.scale, q)
-        return units.undone(found, model, few, workers)
+        return units.undone(found, model, few)
 
     def _fitted_in_units(self, few: Source, q: int, workers: Executor, scale: FloatArray) -> EMResult:
         model, rng = self._model(np.ones(len(scale)), q), as_generator(self.random_state)

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .._typing import FloatArray
 from ..data import ArraySource, Batch, Source
-from ..em import Executor
-from ..families.linear_gaussian import LinearGaussianParameters
-from ..model import LatentVariableModel, ModelParameters
+from ..families.linear_gaussian_parameters import LinearGaussianParameters, LinearGaussianStatistics
+from ..model import LatentVariableModel, ModelParameters, ModelStatistics
 from ..models.moment_rows import MomentRows
 from ..result import EMResult
+from ..statistics import Expectation, Reference
 from .gaussian_mixture import column_scales, every_row, scale_or_size
 
 
@@ -66,12 +65,32 @@ class Units:
             noise=self.scale**2 * emission.noise,
         )
 
-    def undone(self, result: EMResult, model: LatentVariableModel, source: Source, executor: Executor) -> EMResult:
+    def statistics_as_they_came(self, statistics: LinearGaussianStatistics) -> LinearGaussianStatistics:
+        """Moments of x - d from those of (x - d) / scale."""
+        scale, square = self.scale, statistics.square
+        return replace(
+            statistics,
+            cross=scale[:, None] * statistics.cross,
+            square=scale**2 * square if square.ndim == 1 else scale[:, None] * scale * square,
+            reference=Reference(self.centre + scale * statistics.reference.point),
+        )
+
+    def expectation_as_it_came(self, found: Expectation, source: Source) -> Expectation:
+        """An E-step over the rows as they came, from one in these units."""
+        own, jacobian = found.statistics, float(observed_weights(source) @ np.log(self.scale))
+        return replace(
+            found,
+            statistics=ModelStatistics(own.latent, self.statistics_as_they_came(own.emission)),
+            log_likelihood=found.log_likelihood - jacobian,
+            magnitude=found.magnitude + abs(jacobian),
+        )
+
+    def undone(self, result: EMResult, model: LatentVariableModel, source: Source) -> EMResult:
         """The result as one of `model`, which is fitted to `source`, the rows as they came."""
         parameters, start = (
             ModelParameters(here.latent, self.as_they_came(here.emission)) for here in (result.parameters, result.start)
         )
-        expectation = executor.fold(partial(model.e_step, parameters), source)
+        expectation = self.expectation_as_it_came(result.expectation, source)
         certificate = result.certificate
         if certificate is not None and certificate.way_out is not None:
             out = certificate.way_out
@@ -89,6 +108,13 @@ class Units:
             start=start,
             certificate=certificate,
         )
+
+
+def observed_weights(source: Source) -> FloatArray:
+    """(p,): the weights of the observed entries of each column."""
+    if isinstance(source, MomentRows):
+        return np.full(source.n_columns, source.weight)
+    return np.sum([batch.unit_weights(per_group=False) @ batch.observed for batch in source], axis=0)
 
 
 def _centre_and_scale(source: Source) -> tuple[FloatArray, FloatArray]:

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 
 from .._typing import Array, FloatArray
-from ..data import Source, check_labels, check_weights
+from ..data import ArraySource, Source, check_labels, check_weights
 from ..errors import DataError
 from .frames import check_names, unframed, validated
 
@@ -79,6 +79,8 @@ class Survey:
 
 def survey(source: Source, n_components: int) -> Survey:
     """A survey of the rows; raises where a label is no component."""
+    if isinstance(source, ArraySource) and source.weights is None and source.labels is None:
+        return Survey(float(source.n_rows), source.n_rows, False)
     weight, n_weighted, labelled = 0.0, 0, False
     for batch in source:
         weights = batch.unit_weights(False)

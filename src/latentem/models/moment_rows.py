@@ -70,7 +70,7 @@ class MomentRows(ArraySource):
     def __init__(self, weight: float, mean: FloatArray, scatter: FloatArray, **options: Any) -> None:
         values, weights = rows_with_moments(weight, mean, scatter)
         super().__init__(values, weights=weights, unseen=True, **options)
-        self.mean, self.covariance = mean, scatter / weight
+        self.weight, self.mean, self.covariance = weight, mean, scatter / weight
 
     def in_units(self, centre: FloatArray, scale: FloatArray) -> MomentRows:
         """Rows (x - centre) / scale."""
