@@ -46,7 +46,8 @@ class RemainingGain:
     The ratio of two gains climbs to ρ from below as the fast directions die out, so three consecutive plain steps are
     asked for, and where their two ratios still climb, the next one is extrapolated.
 
-    Steps that drown in rounding end a fit too, unless scores tell that more is left than a tolerance above rounding.
+    Steps that drown in rounding end a fit too, unless scores tell that more is left than a tolerance above rounding; so
+    does an EM step that fell until it was so short that it gained nothing.
 
     Attributes
     ----------
@@ -76,6 +77,8 @@ class RemainingGain:
             return Status.ROUNDING if max(iteration.gains, default=inf) <= iteration.rounding else Status.STALLED
         if iteration.gains and self._is_within(iteration, self.tol):
             return Status.CONVERGED
+        if iteration.step is Step.DAMPED and iteration.gain <= iteration.rounding:
+            return Status.ROUNDING if _promises_nothing(iteration, self._bound(iteration)) else Status.STALLED
         last = iteration.gains[-2:]
         drowned = len(last) == 2 and max(map(abs, last)) <= iteration.rounding
         asked = self.tol >= iteration.rounding and _plane(iteration) is not None
@@ -90,6 +93,8 @@ class RemainingGain:
 
     def is_near(self, iteration: Iteration) -> bool:
         """Whether the limit may be near, by the gains of plain steps: points should be recorded then."""
+        if iteration.step is Step.DAMPED:
+            return iteration.gain <= iteration.rounding
         if not iteration.gains:
             return False
         gain = abs(iteration.gains[-1])
@@ -164,6 +169,12 @@ def _is_steep(iteration: Iteration, bound: float) -> bool:
     """Whether one EM step promises more than the bound: cheaper to know than what is left."""
     secants: Secants | None = iteration.secants
     return secants is not None and len(secants) >= FEWEST and secants.slope > bound
+
+
+def _promises_nothing(iteration: Iteration, bound: float) -> bool:
+    """Whether the score says that an EM step gains no more than the bound."""
+    secants: Secants | None = iteration.secants
+    return secants is not None and len(secants) > 0 and bool(abs(secants.slope) <= bound)
 
 
 def _is_consistent(iteration: Iteration, plane: Plane) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -11,12 +11,15 @@ import zoo
 
 from latentem.acceleration import Lbfgs, SubspaceNewton
 from latentem.data import ArraySource
+from latentem.datasets import load_faithful
 from latentem.em import RemainingGain, iterate, run
+from latentem.estimators import GaussianMixture
 from latentem.execution import Serial
+from latentem.families import FullGaussian
 from latentem.latents import Categorical
 from latentem.latents.categorical import CategoricalParameters
 from latentem.model import LatentVariableModel, ModelParameters
-from latentem.result import Iteration, Step
+from latentem.result import Iteration, Status, Step
 from latentem.secants import Secants
 from latentem.testing import draw, overlapping_mixture
 
@@ -150,3 +153,38 @@ def test_a_slope_that_falls_more_slowly_than_the_rate_tells_is_no_convergence():
             claims.append(before @ information @ before / 2)
     assert claims
     assert max(claims) <= 1e-3
+
+
+@pytest.mark.filterwarnings("ignore::latentem.FindingWarning")
+@pytest.mark.parametrize("kind", ["full", "tied", "diag", "spherical"])
+def test_a_component_at_its_floor_on_a_far_row_ends_a_fit_as_any_other(kind):
+    faithful = np.vstack([load_faithful().values, [3.6, 790.0]])
+    fit = GaussianMixture(2, covariance_type=kind, random_state=0, max_iter=1000).fit(faithful)
+    assert fit.converged_
+    assert fit.n_iter_ < 200
+
+
+@dataclass(frozen=True)
+class Wrong(FullGaussian):
+    """Its M-step leads downhill, by a little or by much."""
+
+    by: float = 0.0
+
+    def maximize(self, statistics, params):
+        found = super().maximize(statistics, params)
+        return replace(found, means=found.means + self.by * np.array([1.0, -1.0])[:, None])
+
+
+@pytest.mark.parametrize("by", [1e-2, 1.0])
+def test_an_m_step_that_leads_downhill_never_ends_in_convergence(by):
+    rows = np.random.default_rng(0).normal(size=(300, 2)) + 8.0 * np.repeat([0, 1], 150)[:, None]
+    source = ArraySource(rows)
+    right = LatentVariableModel(Categorical(2), FullGaussian())
+    emission = FullGaussian().start(next(iter(source)), 2)
+    emission = replace(emission, means=np.array([[0.0, 0.0], [8.0, 8.0]]))
+    start = ModelParameters(CategoricalParameters(np.array([0.5, 0.5])), emission)
+    there = run(right, source, start, executor=SERIAL, tol=1e-8, max_iter=500).parameters
+    result = run(replace(right, family=Wrong(by=by)), source, there, executor=SERIAL, tol=1e-8, max_iter=200)
+    assert not result.converged
+    assert result.status is Status.STALLED
+    assert result.objective >= result.history[0][1] - 1e-8

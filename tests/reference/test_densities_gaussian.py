@@ -94,6 +94,20 @@ def test_between_the_two_paths_the_error_stays_within_the_bound_that_decides(apa
         assert abs(density[k, k] - exact(means[k], means[k], covariances[k])) <= bound
 
 
+@pytest.mark.parametrize("kind", ["full", "diagonal", "spherical"])
+@pytest.mark.parametrize("far", [100.0, 1e4, 1e8])
+def test_a_tight_component_far_away_costs_the_others_no_digits(kind, far):
+    """It is computed about its own mean, and so has no part in the common centre."""
+    rng = np.random.default_rng(3)
+    means, covariances = np.array([[0.0, 0.0, 0.0], [far, -far, far]]), np.stack([np.eye(D), 1e-6 * np.eye(D)])
+    family, params, meant = cases(means, covariances)[kind]
+    assert list(params.plan.centred) == [1]
+    x = means[0] + rng.normal(size=(20, D))
+    density = family.log_density(Batch(x), params)[0]
+    wanted = [float(exact(row, means[0], meant[0])) for row in x]
+    np.testing.assert_allclose(density, wanted, rtol=10 * EPS, atol=0)
+
+
 def test_an_ill_conditioned_covariance_takes_the_factored_path():
     """Its error is that of the factorization, a few ε times the condition number."""
     rotation, _ = np.linalg.qr(np.random.default_rng(2).normal(size=(D, D)))

@@ -132,10 +132,8 @@ class AxisPlan:
 
 def plan_axes(means: FloatArray, variances: FloatArray) -> AxisPlan:
     """Prepare a pass for independent columns."""
-    centre = means.mean(axis=0)
+    centre, centred = kernel.common_centre(means, lambda offset: np.sum(1.0 + offset**2 / variances, axis=1))
     offset = means - centre
-    terms = np.sum(1.0 + offset**2 / variances, axis=1)
-    centred = np.flatnonzero(~(terms <= kernel.LARGEST_TERMS))
     references = np.where(np.isin(np.arange(len(means)), centred)[:, None], means, centre)
     slopes = np.concatenate([-0.5 / variances, offset / variances], axis=1)
     constants = -0.5 * (kernel.LOG_2PI + np.log(variances) + offset**2 / variances)

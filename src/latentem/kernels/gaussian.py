@@ -7,7 +7,7 @@ A component over `LARGEST_TERMS` is computed from its own mean with a triangular
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
@@ -33,7 +33,7 @@ class GaussianPlan:
     Attributes
     ----------
     centre : (D,)
-        Common centre c of the expanded form, the mean of the means.
+        Common centre c of the expanded form (`common_centre`).
     references : (K, D)
         Centre that each component's moments are relative to: c, or its own mean.
     weights : (K, P)
@@ -62,11 +62,14 @@ def plan_gaussian(means: FloatArray, covariances: FloatArray) -> GaussianPlan:
     whiten = inverse_factors(covariances)
     precisions = np.swapaxes(whiten, 1, 2) @ whiten
     log_scale = np.log(np.diagonal(whiten, axis1=1, axis2=2)).sum(axis=1) - 0.5 * d * LOG_2PI
-    centre = means.mean(axis=0)
+    variances, sizes = np.diagonal(covariances, axis1=1, axis2=2), np.abs(precisions)
+
+    def terms(offset: FloatArray) -> FloatArray:
+        spread = np.sqrt(variances + offset**2)
+        return np.einsum("ki,kij,kj->k", spread, sizes, spread)
+
+    centre, centred = common_centre(means, terms)
     offset = means - centre
-    spread = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2) + offset**2)
-    terms = np.einsum("ki,kij,kj->k", spread, np.abs(precisions), spread)
-    centred = np.flatnonzero(~(terms <= LARGEST_TERMS))
     references = np.where(np.isin(np.arange(k), centred)[:, None], means, centre)
     linear = np.einsum("kij,kj->ki", precisions, offset)
     i, j = upper_triangle(d)
@@ -74,6 +77,22 @@ def plan_gaussian(means: FloatArray, covariances: FloatArray) -> GaussianPlan:
     constant = log_scale - 0.5 * np.einsum("ki,ki->k", linear, offset)
     weights = np.concatenate([quadratic, linear, constant[:, None]], axis=1)
     return GaussianPlan(means, covariances, centre, references, weights, whiten, log_scale, centred)
+
+
+def common_centre(means: FloatArray, terms: Callable[[FloatArray], FloatArray]) -> tuple[FloatArray, Array]:
+    """A centre (D,) for the expanded form, and the components whose terms (K,) about it are too large for that.
+
+    The mean of the means; where some are far from it in units of their spread and so computed from their own, it is the
+    mean of the others, whose terms, and rounding errors with them, are then smaller; where all are, the mean of that
+    which is least so.
+    """
+    centre = means.mean(axis=0)
+    sizes = terms(means - centre)
+    apart = ~(sizes <= LARGEST_TERMS)
+    if apart.any():
+        centre = means[np.argmin(sizes) if apart.all() else ~apart].reshape(-1, means.shape[1]).mean(axis=0)
+        apart = ~(terms(means - centre) <= LARGEST_TERMS)
+    return centre, np.flatnonzero(apart)
 
 
 def inverse_factors(covariances: FloatArray) -> FloatArray:
