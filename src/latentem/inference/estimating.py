@@ -12,12 +12,12 @@ from ..errors import ParameterError
 from ..result import EMResult
 from . import natural
 from .bootstrap import KINDS, Replicates, bootstrap
-from .certifying import NEAR
 from .covariance import METHODS, Spread, spread
 from .errors_of_estimates import StandardErrors
 from .examined import Examination, examined
 from .functions import sample_covariance
 from .resampling import rows_of
+from .verdicts import NEAR
 
 
 def standard_errors(

@@ -25,6 +25,8 @@ PRODUCTS = 100
 FEWEST = 10
 # A curvature is known once its residual is this share of it, and surely none is below this share.
 KNOWN, LEAST = 0.05, 0.5
+# A curvature and residual within this are zero; and a curvature as far below zero as this would have been seen.
+FLAT, DEEPEST = 1e-5, 0.05
 # The probability with which "surely" may be wrong.
 DOUBT = 1e-3
 
@@ -52,6 +54,11 @@ class Leading:
     least: float
     move: FloatArray
     distance: float
+
+    @property
+    def is_flat(self) -> bool:
+        """Whether the smallest is zero as far as can be told, and surely none is far below zero."""
+        return max(abs(float(self.curvatures[0])), self.residual) <= FLAT and self.least >= -DEEPEST
 
     @property
     def error(self) -> float:
@@ -117,7 +124,7 @@ def lanczos(
         least = surely_above(smallest, n if size <= SURE else step, n)
         settled = residual <= KNOWN * abs(smallest) and step >= FEWEST
         decided = smallest < -SURE or least >= LEAST * smallest
-        flat = max(abs(smallest), residual) <= SURE and step >= FEWEST
+        flat = max(abs(smallest), residual) <= FLAT and least >= -DEEPEST
         if (settled and decided) or flat or size <= SURE or step == min(PRODUCTS, n):
             break
         basis.append(image / size)
