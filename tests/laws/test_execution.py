@@ -1,8 +1,13 @@
 """Executors: the same bits for any number of workers and, nearly, for any chunks; BLAS left as it was found."""
 
+import os
 import signal
+import subprocess
+import sys
+import time
+from functools import partial
 from itertools import pairwise
-from threading import Barrier, Thread
+from threading import Barrier, Thread, get_ident
 
 import numpy as np
 import pytest
@@ -259,6 +264,56 @@ def test_threads_hold_few_results_at_a_time():
     assert total.log_likelihood == 400
     assert added[0] <= 2 * 4 + 2
     assert max(after - before for before, after in pairwise(added)) <= 2 * 4 + 2
+
+
+def test_threads_are_kept_from_fold_to_fold_and_no_call_outlives_its_fold():
+    source, seen, going = ArraySource(np.ones((40, 1)), chunk_rows=2), [], []
+
+    def named(batch):
+        going.append(batch.first_row)
+        seen.append(get_ident())
+        time.sleep(0.002)
+        going.remove(batch.first_row)
+        if batch.first_row == 20:
+            raise ValueError("no more")
+        return number(1.0)
+
+    for _ in range(5):
+        with pytest.raises(ValueError, match="no more"):
+            Threads(2).fold(named, source)
+        assert not going
+    assert len(set(seen)) <= 2
+    assert get_ident() not in seen
+
+
+def test_a_fold_inside_a_fold_has_threads_of_its_own():
+    source = ArraySource(np.ones((8, 1)), chunk_rows=1)
+
+    def nested(depth, batch):
+        return number(1.0) if depth == 0 else Threads(2).fold(partial(nested, depth - 1), source)
+
+    assert Threads(2).fold(partial(nested, 2), source).log_likelihood == 8**3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_child_of_a_fork_starts_threads_of_its_own():
+    script = """
+import os, sys
+import numpy as np
+from latentem.data import ArraySource
+from latentem.execution import Threads
+from latentem.statistics import Expectation
+
+source = ArraySource(np.random.default_rng(0).normal(size=(400, 3)), chunk_rows=7)
+total = lambda: Threads(2).fold(lambda batch: Expectation(None, batch.values.sum(), 0.0, 0.0), source).log_likelihood
+first = total()
+child = os.fork()
+if child == 0:
+    os._exit(0 if total() == first else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script], timeout=120, check=False)
+    assert done.returncode == 0
 
 
 def interrupted(batch):
