@@ -33,6 +33,13 @@ def test_the_covariance_stays_and_the_structure_becomes_simple(method, kaiser, l
         np.testing.assert_allclose(found.correlations, np.eye(3), atol=1e-12)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_rounding_of_the_loadings_moves_a_rotation_by_little_more(method, loadings, rng):
+    for _ in range(10):
+        near = loadings * (1 + 1e-15 * rng.normal(size=loadings.shape))
+        np.testing.assert_allclose(rotate(near, method).loadings, rotate(loadings, method).loadings, atol=1e-11)
+
+
 @pytest.mark.parametrize("name", CRITERIA)
 def test_the_gradients_are_those_of_the_criteria(name, rng):
     at = rng.normal(size=(5, 2))

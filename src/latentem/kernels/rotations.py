@@ -16,8 +16,10 @@ import numpy as np
 from .._typing import FloatArray
 from ..errors import ParameterError
 
-MOST_STEPS = 2000
-SMALLEST_SLOPE = 1e-9
+MOST_STEPS, HALVINGS = 2000, 40
+SMALLEST_SLOPE = 1e-13
+# What a criterion may be off by, as a share of it, and by how much the tangent must shorten then.
+ROUNDING, SHORTER = 1e-13, 0.99
 POWER = 4
 
 Criterion = Callable[[FloatArray], tuple[float, FloatArray]]
@@ -82,28 +84,17 @@ def _orthogonally(criterion: Criterion) -> Callable[[FloatArray], FloatArray]:
     """T orthogonal that minimizes a criterion of A T, by gradient steps that a polar decomposition brings back."""
 
     def minimized(loadings: FloatArray) -> FloatArray:
-        rotation = np.eye(loadings.shape[1])
-        value, slope = criterion(loadings)
-        step = 1.0
-        for _ in range(MOST_STEPS):
+        def look(rotation: FloatArray) -> tuple[float, FloatArray]:
+            value, slope = criterion(loadings @ rotation)
             gradient = loadings.T @ slope
             symmetric = rotation.T @ gradient
-            tangent = gradient - rotation @ (symmetric + symmetric.T) / 2
-            size = float(np.linalg.norm(tangent))
-            if size < SMALLEST_SLOPE * len(loadings):
-                break
-            step *= 2.0
-            for _ in range(40):
-                left, _, right = np.linalg.svd(rotation - step * tangent)
-                moved = left @ right
-                new, new_slope = criterion(loadings @ moved)
-                if new < value - 0.5 * size**2 * step:
-                    break
-                step /= 2.0
-            else:
-                break
-            rotation, value, slope = moved, new, new_slope
-        return np.asarray(rotation)
+            return value, gradient - rotation @ (symmetric + symmetric.T) / 2
+
+        def back(matrix: FloatArray) -> FloatArray:
+            left, _, right = np.linalg.svd(matrix)
+            return np.asarray(left @ right)
+
+        return _descended(np.eye(loadings.shape[1]), look, back, SMALLEST_SLOPE * len(loadings))
 
     return minimized
 
@@ -112,33 +103,50 @@ def _obliquely(criterion: Criterion) -> Callable[[FloatArray], FloatArray]:
     """T with columns of length 1 that minimizes a criterion of A (Tᵀ)⁻¹."""
 
     def minimized(loadings: FloatArray) -> FloatArray:
-        rotation = _orthogonally(quartimax)(loadings)
-        inverse = np.linalg.inv(rotation)
-        rotated = loadings @ inverse.T
-        value, slope = criterion(rotated)
-        step = 1.0
-        for _ in range(MOST_STEPS):
+        def look(rotation: FloatArray) -> tuple[float, FloatArray]:
+            inverse = np.linalg.inv(rotation)
+            rotated = loadings @ inverse.T
+            value, slope = criterion(rotated)
             gradient = -(rotated.T @ slope @ inverse).T
-            tangent = gradient - rotation * np.sum(rotation * gradient, axis=0)
-            size = float(np.linalg.norm(tangent))
-            if size < SMALLEST_SLOPE * len(loadings):
-                break
-            step *= 2.0
-            for _ in range(40):
-                moved = rotation - step * tangent
-                moved = moved / np.linalg.norm(moved, axis=0)
-                inverse = np.linalg.inv(moved)
-                rotated = loadings @ inverse.T
-                new, new_slope = criterion(rotated)
-                if new < value - 0.5 * size**2 * step:
-                    break
-                step /= 2.0
-            else:
-                break
-            rotation, value, slope = moved, new, new_slope
-        return rotation
+            return value, gradient - rotation * np.sum(rotation * gradient, axis=0)
+
+        def back(matrix: FloatArray) -> FloatArray:
+            return np.asarray(matrix / np.linalg.norm(matrix, axis=0))
+
+        return _descended(_orthogonally(quartimax)(loadings), look, back, SMALLEST_SLOPE * len(loadings))
 
     return minimized
+
+
+def _descended(
+    rotation: FloatArray,
+    look: Callable[[FloatArray], tuple[float, FloatArray]],
+    back: Callable[[FloatArray], FloatArray],
+    smallest: float,
+) -> FloatArray:
+    """Where steps against the tangent lead, each brought back to what is allowed, until that is short.
+
+    A step must lower the criterion; where that drowns in rounding, it must shorten the tangent.
+    """
+    value, tangent = look(rotation)
+    size, step = float(np.linalg.norm(tangent)), 1.0
+    for _ in range(MOST_STEPS):
+        if size < smallest:
+            break
+        step *= 2.0
+        for _ in range(HALVINGS):
+            moved = back(rotation - step * tangent)
+            new, leads = look(moved)
+            length = float(np.linalg.norm(leads))
+            promised = 0.5 * size**2 * step
+            drowned = promised < ROUNDING * abs(value) and abs(new - value) < ROUNDING * abs(value)
+            if (length < SHORTER * size) if drowned else (new < value - promised):
+                break
+            step /= 2.0
+        else:
+            break
+        rotation, value, tangent, size = moved, new, leads, length
+    return rotation
 
 
 def _promax(loadings: FloatArray) -> FloatArray:
