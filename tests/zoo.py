@@ -251,10 +251,10 @@ VARIANTS: dict[str, FamilySpecimen] = {
         -1,
     ),
     "Truncated, on both sides": has(
-        tr.Truncated(g.DiagonalGaussian(), -1.0, 2.5),
+        tr.Truncated(g.DiagonalGaussian(), -2.0, 8.0),
         lambda k: tr.TruncatedParameters(normal_of_one_column(k)),
-        -1.1,
-        2.6,
+        -2.1,
+        8.1,
     ),
     "LinearRegression, full": has(
         lr.LinearRegression(columns=(1,)),

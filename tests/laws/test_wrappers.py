@@ -8,6 +8,7 @@ import pytest
 from latentem.data import ArraySource, Batch
 from latentem.em import run
 from latentem.execution import Serial
+from latentem.families.beta import Beta, BetaParameters
 from latentem.families.categorical import CategoricalColumns, CategoryParameters, ColumnProbabilities
 from latentem.families.components import Components
 from latentem.families.composite import CompositeParameters
@@ -18,17 +19,19 @@ from latentem.families.gaussian import (
     FullGaussian,
     FullGaussianParameters,
 )
-from latentem.families.log_mass import log_mass
+from latentem.families.log_mass import mass_between
+from latentem.families.numeric_step import knows_score
 from latentem.families.plate import Plate
 from latentem.families.poisson import Poisson, PoissonParameters
 from latentem.families.product import PerColumn, Product
-from latentem.families.truncated import Truncated, TruncatedParameters
+from latentem.families.truncated import Truncated, TruncatedParameters, TruncatedStatistics
 from latentem.families.weibull import Weibull, WeibullParameters
 from latentem.families.zero_inflated import ZeroInflated, ZeroInflatedParameters
+from latentem.kernels.derivatives import gradient
 from latentem.latents import Categorical, MarkovChain
 from latentem.latents.categorical import CategoricalParameters
 from latentem.latents.markov_chain import MarkovChainParameters
-from latentem.model import LatentVariableModel, ModelParameters
+from latentem.model import LatentVariableModel, ModelParameters, Posterior
 from latentem.testing import check_family
 
 SERIAL = Serial()
@@ -161,7 +164,7 @@ def test_a_finite_support_is_found_in_few_questions(low: float | None, high: flo
     shares = np.array([[0.9, 0.02, 0.02, 0.02, 0.02, 0.02], [0.05, 0.1, 0.2, 0.3, 0.2, 0.15]])
     family = Asked((6,))
     Asked.checks = 0
-    found = log_mass(family, CategoryParameters((ColumnProbabilities(shares),)), low, high)
+    found = mass_between(family, CategoryParameters((ColumnProbabilities(shares),)), low, high).log
     with np.errstate(divide="ignore"):
         expected = np.log(shares[:, int(low or 0) :].sum(axis=1))
     np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
@@ -173,11 +176,47 @@ def test_a_support_that_begins_above_zero_is_found() -> None:
     weights = np.array([2.0**5 / 120, 2.0**6 / 720])
     five, six = weights / weights.sum()
     for low, high, expected in ((None, 5, five), (6, 9, six), (0, 99, 1.0)):
-        found = log_mass(inner, TruncatedParameters(rates(2.0)), low, high)
+        found = mass_between(inner, TruncatedParameters(rates(2.0)), low, high).log
         np.testing.assert_allclose(np.exp(found), expected, rtol=1e-12)
 
 
 @pytest.mark.parametrize("rate", [3.0, 4e5])
 def test_a_distant_bound_takes_nothing_away(rate: float) -> None:
-    found = log_mass(Poisson(), rates(rate), None, 1e12)
+    found = mass_between(Poisson(), rates(rate), None, 1e12).log
     np.testing.assert_allclose(found, 0.0, atol=1e-12)
+
+
+WIDE = DiagonalGaussian(), DiagonalGaussianParameters(np.array([[0.3], [2.0]]), np.array([[0.7], [6.0]]))
+UNIT = Beta(), BetaParameters(np.array([[0.4], [3.0]]), np.array([[2.0], [0.3]]))
+WAITING = Weibull(), WeibullParameters(np.array([[1.5], [0.6]]), np.array([[2.0], [1.0]]))
+COUNTED = Poisson(), rates(0.7, 30.0)
+
+
+@pytest.mark.parametrize(
+    ("family", "params", "low", "high"),
+    [
+        (*WIDE, -1.0, 2.5),
+        (*WIDE, None, -1.0),
+        (*WIDE, 40.0, None),
+        (*UNIT, 0.1, 0.6),
+        (*UNIT, 0.2, None),
+        (*UNIT, 0.999, 1.0),
+        (*WAITING, 0.5, None),
+        (*WAITING, 0.1, 3.0),
+        (*COUNTED, 1, None),
+        (*COUNTED, 3, 40),
+        (*COUNTED, 60, None),
+        (*COUNTED, None, 2),
+        (*COUNTED, 25, 1e9),
+    ],
+)
+def test_the_gradient_of_the_mass_is_the_mean_score_between_the_bounds(family, params, low, high) -> None:
+    """Wherever the mass is: inside, outside, or far in a tail."""
+    truncated, counts = Truncated(family, low, high), np.array([3.0, 5.0])
+    whole = TruncatedParameters(params)
+    row = Batch(np.full((1, 1), 1.0 if family.discrete else 0.5))
+    nothing = family.statistics(row, Posterior(np.zeros((2, 1))), params)
+    found = truncated.score(TruncatedStatistics(counts, nothing), whole)
+    assert knows_score(truncated)
+    wanted = -gradient(lambda v: counts @ truncated.log_mass(whole.unflatten(v)), whole.flatten())
+    np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-5)

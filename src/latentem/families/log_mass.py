@@ -1,4 +1,4 @@
-"""log P(low ≤ X ≤ high) of any family of one column, from its log density alone."""
+"""log P(low ≤ X ≤ high) of any family of one column and its gradient, from its log density alone."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from scipy.special import logit, logsumexp
+from scipy.special import logit
 
 from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import DataError, ParameterError
-from ..kernels.quadrature import log_integral
+from ..kernels.quadrature import log_nodes, log_sums
 from .composite import AnyFamily
 
 _BLOCK = 64
@@ -27,10 +27,42 @@ _DRAWS = 65
 # Transformed values beyond these lie where densities over- or underflow, and hold no mass that counts.
 _FURTHEST_LOG, _FURTHEST_REAL = 690.0, 1e140
 _NEAREST_ONE = 36.0
+# Terms that are a smaller share of the mass say nothing of its gradient.
+_SMALLEST_SHARE = 1e-30
 
 
-def log_mass(family: AnyFamily, params: Any, low: float | None, high: float | None) -> FloatArray:
-    """log P(low ≤ X ≤ high; θₖ), shape (K,); None leaves a side open."""
+@dataclass(frozen=True, eq=False)
+class Mass:
+    """The mass between two bounds.
+
+    Attributes
+    ----------
+    log : (K,)
+        log P(low ≤ X ≤ high; θₖ).
+    values : (n, 1)
+        Points between the bounds, or outside.
+    shares : (K, n)
+        With them ∂ log Pₖ = Σₙ shareₖₙ ∂ log f(xₙ; θₖ): f(xₙ) / Pₖ, and by its quadrature weight, for points inside;
+        for those outside its negative, since scores average to zero over all values.
+    """
+
+    log: FloatArray
+    values: FloatArray
+    shares: FloatArray
+
+    @classmethod
+    def of(cls, log: FloatArray, *parts: tuple[FloatArray, FloatArray, Array]) -> Mass:
+        """From terms: values (n, 1), log f (K, n), and the sign (K,) that they have, 0 where they do not count."""
+        values = np.concatenate([part[0] for part in parts])
+        with np.errstate(all="ignore"):
+            shares = np.concatenate([sign[:, None] * np.exp(logs - log[:, None]) for _, logs, sign in parts], axis=1)
+        shares = np.where(np.isfinite(shares), shares, 0.0)
+        kept = np.any(np.abs(shares) > _SMALLEST_SHARE, axis=0)
+        return cls(log, values[kept], shares[:, kept])
+
+
+def mass_between(family: AnyFamily, params: Any, low: float | None, high: float | None) -> Mass:
+    """The mass with low ≤ X ≤ high; None leaves a side open."""
     if family.discrete:
         return _discrete(family, params, low, high)
     return _continuous(family, params, low, high)
@@ -39,44 +71,59 @@ def log_mass(family: AnyFamily, params: Any, low: float | None, high: float | No
 # -- whole numbers -----------------------------------------------------------------------------
 
 
-def _discrete(family: AnyFamily, params: Any, low: float | None, high: float | None) -> FloatArray:
+Terms = tuple[FloatArray, FloatArray]
+
+
+def _discrete(family: AnyFamily, params: Any, low: float | None, high: float | None) -> Mass:
     """The sum over what is inside; or one minus that over the outside, where there is no end or a distant one."""
     first = 0 if low is None else max(0, int(np.ceil(low)))
     stop = sys.maxsize if high is None else int(np.floor(high)) + 1
     if stop - first <= _MOST_TERMS:
-        return _log_sum(family, params, first, stop)
-    outside = _log_sum(family, params, 0, first)
+        values, logs = _terms(family, params, first, stop)
+        return Mass.of(log_sums(logs), (values, logs, np.ones(len(logs))))
+    outside = _terms(family, params, 0, first)
     if high is not None:
-        outside = np.logaddexp(outside, _upwards(family, params, stop, sys.maxsize, np.ones(len(outside), bool)))
+        beyond = _upwards(family, params, stop, sys.maxsize, np.ones(len(outside[1]), bool))
+        outside = _joined([outside, beyond])
+    log_outside = log_sums(outside[1])
     with np.errstate(divide="ignore"):
-        inside = np.log1p(-np.exp(np.minimum(outside, 0.0)))
-    accurate = outside < -np.log(2)
+        inside = np.log1p(-np.exp(np.minimum(log_outside, 0.0)))
+    accurate = log_outside < -np.log(2)
     if accurate.all():
-        return inside
-    return np.where(accurate, inside, _upwards(family, params, first, stop, ~accurate))
+        return Mass.of(inside, (*outside, -np.ones(len(accurate))))
+    above = _upwards(family, params, first, stop, ~accurate)
+    log = np.where(accurate, inside, log_sums(above[1]))
+    return Mass.of(log, (*outside, -1.0 * accurate), (*above, 1.0 * ~accurate))
 
 
-def _log_sum(family: AnyFamily, params: Any, first: int, stop: int) -> FloatArray:
-    """log Σ f(x) over first ≤ x < stop within the family's support."""
+def _terms(family: AnyFamily, params: Any, first: int, stop: int) -> Terms:
+    """Whole numbers first ≤ x < stop within the family's support, (n, 1), and their log f (K, n)."""
     lowest = lowest_value(family)
     first = max(first, lowest)
     stop = _end(family, first, stop)
     if first >= stop:
-        return np.full(_n_components(family, params, float(lowest)), -np.inf)
+        return np.empty((0, 1)), np.empty((_n_components(family, params, float(lowest)), 0))
     grid = np.arange(first, stop, dtype=float)[:, None]
-    return np.asarray(logsumexp(family.log_density(Batch(grid), params), axis=1))
+    return grid, np.asarray(family.log_density(Batch(grid), params))
 
 
-def _upwards(family: AnyFamily, params: Any, first: int, stop: int, wanted: Array) -> FloatArray:
-    """log Σ f(x) from `first` on, in growing blocks until the next adds nothing to the components (K,) that are wanted:
-    accurate where the sum is small."""
-    total, size = _log_sum(family, params, first, first + _BLOCK), _BLOCK
+def _joined(terms: list[Terms]) -> Terms:
+    values, logs = zip(*terms, strict=True)
+    return np.concatenate(values), np.concatenate(logs, axis=1)
+
+
+def _upwards(family: AnyFamily, params: Any, first: int, stop: int, wanted: Array) -> Terms:
+    """The terms from `first` on, in growing blocks until the next adds nothing to the components (K,) that are wanted:
+    accurate where their sum is small."""
+    found, size = [_terms(family, params, first, first + _BLOCK)], _BLOCK
+    total = log_sums(found[0][1])
     while size < min(_MOST_TERMS, stop - first):
-        block = _log_sum(family, params, first + size, min(first + 2 * size, stop))
+        found.append(_terms(family, params, first + size, min(first + 2 * size, stop)))
+        block = log_sums(found[-1][1])
         total, size = np.logaddexp(total, block), 2 * size
         if np.all(((block < total + _NEGLIGIBLE) | (total == -np.inf))[wanted]):
             break
-    return total
+    return _joined(found)
 
 
 @lru_cache(maxsize=64)
@@ -137,16 +184,31 @@ _POSITIVE = Line(np.log, np.exp, lambda y: y, _FURTHEST_LOG)
 _UNIT = Line(logit, lambda y: 1 / (1 + np.exp(-y)), lambda y: -np.logaddexp(0, y) - np.logaddexp(0, -y), _FURTHEST_LOG)
 
 
-def _continuous(family: AnyFamily, params: Any, low: float | None, high: float | None) -> FloatArray:
+def _continuous(family: AnyFamily, params: Any, low: float | None, high: float | None) -> Mass:
     """By quadrature in y = m + s sinh v, where m and s say where a component's mass is."""
     line = line_of(family)
     first, last = ends_on(line, low, high)
-    components = range(_n_components(family, params, 0.5))
-    inside = np.array([_one(family, params, k, line, first, last) for k in components])
+    n_components = _n_components(family, params, 0.5)
+
+    def between(start: float, end: float) -> Terms:
+        """The terms of all components, each with points of its own."""
+        found = [_one(family, params, k, line, start, end) for k in range(n_components)]
+        logs = np.full((n_components, sum(len(own) for _, own in found)), -np.inf)
+        at = 0
+        for k, (_, own) in enumerate(found):
+            logs[k, at : at + len(own)] = own
+            at += len(own)
+        return np.concatenate([values for values, _ in found])[:, None], logs
+
+    inside = between(first, last)
+    log, everywhere = log_sums(inside[1]), np.ones(n_components)
     if line is not _UNIT or last < _NEAREST_ONE:
-        return inside
-    below = np.array([_one(family, params, k, line, -line.furthest, first) for k in components])
-    return np.where(below < np.log(0.9), np.log1p(-np.exp(np.minimum(below, -0.1))), inside)
+        return Mass.of(log, (*inside, everywhere))
+    below = between(-line.furthest, first)
+    log_below = log_sums(below[1])
+    few = log_below < np.log(0.9)
+    log = np.where(few, np.log1p(-np.exp(np.minimum(log_below, -0.1))), log)
+    return Mass.of(log, (*inside, 1.0 * ~few), (*below, -1.0 * few))
 
 
 def line_of(family: AnyFamily) -> Line:
@@ -172,7 +234,8 @@ def ends_on(line: Line, low: float | None, high: float | None) -> tuple[float, f
     return max(float(first), -line.furthest), min(float(last), furthest)
 
 
-def _one(family: AnyFamily, params: Any, k: int, line: Line, first: float, last: float) -> float:
+def _one(family: AnyFamily, params: Any, k: int, line: Line, first: float, last: float) -> Terms:
+    """Points x (n,) and logs (n,) of what each adds to the mass of a component between two places on the line."""
     centre, spread = location(family, params, k, line)
 
     def log_integrand(v: FloatArray) -> FloatArray:
@@ -183,7 +246,9 @@ def _one(family: AnyFamily, params: Any, k: int, line: Line, first: float, last:
         return np.where(np.isnan(logs), -np.inf, logs)
 
     ends = np.arcsinh((np.array([first, last]) - centre) / spread)
-    return log_integral(log_integrand, _edges(float(ends[0]), float(ends[1])))
+    v, logs = log_nodes(log_integrand, _edges(float(ends[0]), float(ends[1])))
+    with np.errstate(all="ignore"):
+        return line.from_line(centre + spread * np.sinh(v)), logs
 
 
 def location(family: AnyFamily, params: Any, k: int, line: Line) -> tuple[float, float]:

@@ -16,7 +16,7 @@ from ..parameters import Parameters
 from ..statistics import Statistics
 from .columnwise import check_support
 from .composite import AnyFamily, demand_rows
-from .log_mass import log_mass
+from .log_mass import Mass, mass_between
 from .numeric_step import numeric_m_step
 from .rare_draws import draw_rare
 
@@ -31,8 +31,8 @@ class TruncatedParameters(Parameters):
     base: Any
 
     @cached_property
-    def remembered(self) -> dict[Any, FloatArray]:
-        """log P by (family, low, high), so that all chunks share one computation."""
+    def remembered(self) -> dict[Any, Mass]:
+        """P by (family, low, high), so that all chunks share one computation."""
         return {}
 
 
@@ -93,9 +93,12 @@ class Truncated(Family[TruncatedParameters, TruncatedStatistics]):
 
     def log_mass(self, params: TruncatedParameters) -> FloatArray:
         """log P(low ≤ X ≤ high; θₖ), shape (K,)."""
+        return self._mass(params).log
+
+    def _mass(self, params: TruncatedParameters) -> Mass:
         key = (self.family, self.low, self.high)
         if key not in params.remembered:
-            params.remembered[key] = log_mass(self.family, params.base, self.low, self.high)
+            params.remembered[key] = mass_between(self.family, params.base, self.low, self.high)
         return params.remembered[key]
 
     def log_density(self, batch: Batch, params: TruncatedParameters) -> FloatArray:
@@ -114,6 +117,18 @@ class Truncated(Family[TruncatedParameters, TruncatedStatistics]):
     def expected_log_density(self, statistics: TruncatedStatistics, params: TruncatedParameters) -> float:
         lost = np.where(statistics.counts > 0, statistics.counts, 0.0) @ self.log_mass(params)
         return self.family.expected_log_density(statistics.base, params.base) - float(lost)
+
+    def score(self, statistics: TruncatedStatistics, params: TruncatedParameters) -> FloatArray:
+        """∇Q_f - Σₖ nₖ ∇ log Pₖ, the latter as the mean score between the bounds."""
+        score = self.family.score(statistics.base, params.base)
+        mass = self._mass(params)
+        batch, weights = Batch(mass.values), np.maximum(statistics.counts, 0.0)[:, None] * mass.shares
+        for sign in (1.0, -1.0):
+            posterior = Posterior(np.maximum(sign * weights, 0.0))
+            if posterior.responsibilities.any():
+                lost = self.family.statistics(batch, posterior, params.base)
+                score = score - sign * self.family.score(lost, params.base)
+        return score
 
     def log_prior(self, params: TruncatedParameters) -> float:
         return self.family.log_prior(params.base)
