@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # From this many rows on a group is worked on block by block.
 LONG = 16_384
+# Of so many chunks a block is made: both ends take turns at the interpreter between blocks.
+CHUNKS = 2
 
 
 class Blocks:
@@ -26,7 +28,7 @@ class Blocks:
 
     def __init__(self, model: LatentVariableModel, params: ModelParameters, batch: Batch, ignored: bool) -> None:
         self.model, self.params, self.batch, self.ignored = model, params, batch, ignored
-        edges = (*range(0, len(batch), default_chunk_rows(batch.n_columns)), len(batch))
+        edges = (*range(0, len(batch), CHUNKS * default_chunk_rows(batch.n_columns)), len(batch))
         self.group = LongGroup(edges, self._log_density, self._visit)
         self.parts: dict[int, PairwiseSum[Any]] = {}
 
