@@ -281,6 +281,7 @@ class ArraySource(Source):
         self.chunk_rows = default_chunk_rows(d) if chunk_rows is None else int(chunk_rows)
         if self.chunk_rows < 1:
             raise DataError(f"chunk_rows must be at least 1, got {chunk_rows}")
+        self.unseen = unseen
         self._missing = not unseen and self._scan()
         if self.weights is not None and not is_usual(total := float(self.weights.sum())):
             check_squares(total, self._largest(), self.names)

@@ -20,6 +20,8 @@ SLOW = 0.99
 # Where one step is known: how many times what it promises, at the slowest rate that is believed, must be within the
 # tolerance.
 FAR_WITHIN = 10.0
+# A share of that at which slopes need not fall any more: they are rounding.
+LOST = 1e-6
 # What is left may be so many times the estimate: curvatures are those of the last points, not of the limit.
 MARGIN = 1.1
 # By how much slopes may fall more slowly than the rate tells.
@@ -40,7 +42,7 @@ class RemainingGain:
     must fall by λ² at least.
 
     A fit that begins at its limit needs one step to know it: where even at the slowest rate that is believed a tenth of
-    the tolerance is not left, ½ s·f / (1 - λ), and the slope falls.
+    the tolerance is not left, ½ s·f / (1 - λ), and the slope falls, or is rounding.
 
     Where the scores tell nothing, the gains g of plain EM steps do: they contract at ρ = λ², and g ρ / (1 - ρ) is left.
     The ratio of two gains climbs to ρ from below as the fast directions die out, so three consecutive plain steps are
@@ -77,7 +79,7 @@ class RemainingGain:
             return Status.ROUNDING if max(iteration.gains, default=inf) <= iteration.rounding else Status.STALLED
         if iteration.gains and self._is_within(iteration, self.tol):
             return Status.CONVERGED
-        if iteration.step is Step.DAMPED and iteration.gain <= iteration.rounding:
+        if _is_stuck(iteration):
             return Status.ROUNDING if _promises_nothing(iteration, self._bound(iteration)) else Status.STALLED
         last = iteration.gains[-2:]
         drowned = len(last) == 2 and max(map(abs, last)) <= iteration.rounding
@@ -94,7 +96,7 @@ class RemainingGain:
     def is_near(self, iteration: Iteration) -> bool:
         """Whether the limit may be near, by the gains of plain steps: points should be recorded then."""
         if iteration.step is Step.DAMPED:
-            return iteration.gain <= iteration.rounding
+            return _is_stuck(iteration)
         if not iteration.gains:
             return False
         gain = abs(iteration.gains[-1])
@@ -159,16 +161,25 @@ def _is_far_within(iteration: Iteration, bound: float) -> bool:
     if not iteration.gains or iteration.index > FEWEST - 1 or secants is None or len(secants) != 2:
         return False
     before, now = secants.slopes
+    within = (1 - SLOWEST) * bound / FAR_WITHIN
+    if max(abs(before), abs(now)) <= LOST * within:
+        return True
     plane = _plane(iteration, 2)
     if plane is None or not 0 <= now < before:
         return False
-    return bool(FAR_WITHIN * now <= (1 - SLOWEST) * bound and MARGIN * _left(plane, SLOW) <= bound)
+    return bool(now <= within and MARGIN * _left(plane, SLOW) <= bound)
 
 
 def _is_steep(iteration: Iteration, bound: float) -> bool:
     """Whether one EM step promises more than the bound: cheaper to know than what is left."""
     secants: Secants | None = iteration.secants
     return secants is not None and len(secants) >= FEWEST and secants.slope > bound
+
+
+def _is_stuck(iteration: Iteration) -> bool:
+    """Whether an EM step fell until it was so short that it gained no more than rounding; noise is another matter."""
+    exact = getattr(iteration.expectation, "noise", 0.0) == 0
+    return exact and iteration.step is Step.DAMPED and iteration.gain <= iteration.rounding
 
 
 def _promises_nothing(iteration: Iteration, bound: float) -> bool:

@@ -76,6 +76,24 @@ def test_the_result_has_the_e_step_of_the_rows_as_they_came(x, rng, kind, share)
     close(own.square / scale**2, other.square / scale**2)
 
 
+@pytest.mark.parametrize("far", [1e6, 1e10, -1e12])
+def test_a_mean_far_from_zero_costs_the_log_likelihood_no_digits(x, far):
+    """Beyond those that the data themselves lose there."""
+    rounded = x.copy()
+    rounded[:, 3] = (x[:, 3] + far) - far
+    moved = rounded.copy()
+    moved[:, 3] += far
+    near, there = (FactorAnalysis(2, tol=1e-9).fit(rows).result_ for rows in (rounded, moved))
+    assert there.log_likelihood == pytest.approx(near.log_likelihood, abs=1e-8)
+
+
+@pytest.mark.parametrize(("mean", "size"), [(1e160, 1.0), (0.0, 1e302)])
+def test_a_covariance_out_of_range_is_refused(x, mean, size):
+    covariance = np.cov(x, rowvar=False) * size
+    with pytest.raises(DataError, match="x0"):
+        FactorAnalysis(1).fit_covariance(covariance, 100, np.full(6, mean))
+
+
 @pytest.mark.parametrize("row", [0, 3, 4000])
 def test_complete_data_are_read_once_and_faults_are_named_all_the_same(x, rng, row):
     many = np.tile(x, (20, 1)) + 0.01 * rng.normal(size=(5000, 6))

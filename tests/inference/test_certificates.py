@@ -11,7 +11,9 @@ import latentem as em
 from latentem.data import ArraySource
 from latentem.families.gaussian import FullGaussian, FullGaussianParameters
 from latentem.families.poisson import PoissonParameters
-from latentem.inference import Verdict, certifying
+from latentem.inference import Verdict, certifying, many
+from latentem.inference.level import Along
+from latentem.inference.probing import Found
 from latentem.latents.categorical import CategoricalParameters
 from latentem.model import ModelParameters
 
@@ -63,6 +65,22 @@ def test_a_ridge_of_many_parameters_is_told():
     assert all("loadings" in name for name in certificate.along)
     assert certificate.distance < 0.1
     assert certificate.passes <= 200
+
+
+def test_a_saddle_beside_a_ridge_is_named_by_its_own_direction(monkeypatch):
+    result = em.FactorAnalysis(2, tol=1e-10).fit(FACTORS).result_
+    monkeypatch.setattr(certifying, "MANY", 0)
+    told, looked = iter([Found.LEVEL, Found.RISE]), []
+
+    def look(surface, base, complete, move):
+        looked.append(move)
+        return Along(next(told), base.point)
+
+    monkeypatch.setattr(many, "look_along", look)
+    certificate = result.certify()
+    assert certificate.verdict is Verdict.SADDLE
+    names = result.parameters.coordinate_names()
+    assert certificate.along[0] in [names[j] for j in np.argsort(-np.abs(looked[1]))[:3]]
 
 
 def test_equal_components_of_many_parameters_are_a_saddle():

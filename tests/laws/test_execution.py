@@ -5,9 +5,10 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures.thread import BrokenThreadPool
 from functools import partial
 from itertools import pairwise
-from threading import Barrier, Thread, get_ident
+from threading import Barrier, Thread, enumerate as enumerate_threads, get_ident
 
 import numpy as np
 import pytest
@@ -17,8 +18,9 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from latentem import GaussianHMM
 from latentem.data import ArraySource, Batch
 from latentem.em import run
-from latentem.execution import Processes, Serial, Threads
+from latentem.execution import Processes, Serial, Threads, pools
 from latentem.execution.blas import single_threaded_blas
+from latentem.execution.pools import pool_of
 from latentem.execution.reduction import BLOCK, PairwiseSum, pairwise_sum
 from latentem.execution.spare import each, threads_for_a_chunk
 from latentem.families.gaussian import FullGaussian, FullGaussianParameters
@@ -267,23 +269,51 @@ def test_threads_hold_few_results_at_a_time():
 
 
 def test_threads_are_kept_from_fold_to_fold_and_no_call_outlives_its_fold():
-    source, seen, going = ArraySource(np.ones((40, 1)), chunk_rows=2), [], []
+    source, seen, going = ArraySource(np.ones((40, 1)), chunk_rows=2), set(), []
 
-    def named(batch):
+    def named(last, batch):
         going.append(batch.first_row)
-        seen.append(get_ident())
+        seen.add(get_ident())
         time.sleep(0.002)
         going.remove(batch.first_row)
-        if batch.first_row == 20:
+        if batch.first_row == last:
             raise ValueError("no more")
         return number(1.0)
 
-    for _ in range(5):
-        with pytest.raises(ValueError, match="no more"):
-            Threads(2).fold(named, source)
-        assert not going
-    assert len(set(seen)) <= 2
+    with pool_of(2):  # whatever was kept before
+        for _ in range(5):
+            Threads(2).fold(partial(named, None), source)
+            assert not going
+    assert len(seen) <= 2
     assert get_ident() not in seen
+    for _ in range(3):
+        with pytest.raises(ValueError, match="no more"):
+            Threads(2).fold(partial(named, 20), source)
+        assert not going
+
+
+def test_few_idle_threads_are_kept():
+    source = ArraySource(np.ones((40, 1)), chunk_rows=1)
+    for n in range(2, 30):
+        Threads(n).fold(lambda batch: number(1.0), source)
+    named = [thread for thread in enumerate_threads() if thread.name.startswith("latentem")]
+    assert len(named) <= max(pools.MOST_KEPT * os.cpu_count(), 29)
+
+
+def test_a_pool_that_is_broken_is_not_kept(monkeypatch):
+    """As where its threads could not be made ready."""
+    source = ArraySource(np.ones((6, 1)), chunk_rows=1)
+
+    def fails():
+        raise RuntimeError("not yet")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pools, "_idle", [])
+        patch.setattr(pools, "hold_this_thread", fails)
+        with pytest.raises(BrokenThreadPool):
+            Threads(2).fold(lambda batch: number(1.0), source)
+        assert not pools._idle
+    assert Threads(2).fold(lambda batch: number(1.0), source).log_likelihood == 6
 
 
 def test_a_fold_inside_a_fold_has_threads_of_its_own():

@@ -220,3 +220,13 @@ def test_the_gradient_of_the_mass_is_the_mean_score_between_the_bounds(family, p
     assert knows_score(truncated)
     wanted = -gradient(lambda v: counts @ truncated.log_mass(whole.unflatten(v)), whole.flatten())
     np.testing.assert_allclose(found, wanted, rtol=1e-6, atol=1e-5)
+
+
+def test_a_component_without_mass_between_the_bounds_has_no_part_in_q_unless_it_has_rows() -> None:
+    shares = np.array([[0.5, 0.0, 0.0, 0.5], [0.25, 0.25, 0.25, 0.25]])
+    truncated = Truncated(CategoricalColumns((4,)), low=1, high=2)
+    params = TruncatedParameters(CategoryParameters((ColumnProbabilities(shares),)))
+    rows = Batch(np.array([[1.0], [2.0]]))
+    for r, q in (([0.0, 1.0], 2 * np.log(0.5)), ([0.5, 0.5], -np.inf)):
+        statistics = truncated.statistics(rows, Posterior(np.repeat(np.array(r)[:, None], 2, axis=1)), params)
+        assert truncated.expected_log_density(statistics, params) == pytest.approx(q)

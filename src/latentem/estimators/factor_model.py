@@ -156,7 +156,7 @@ class FactorModel(LearnsRows, ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """The data, and rows that stand for them: of complete data the sums tell that all entries are numbers."""
         source = self._source(X, sample_weight, reset=True, unseen=True)
         few = moment_rows(source, workers)
-        if few is not source or isinstance(X, Source):
+        if few is not source or not (isinstance(source, ArraySource) and source.unseen):
             return source, few
         source = self._source(X, sample_weight, reset=True)
         return source, moment_rows(source, workers)

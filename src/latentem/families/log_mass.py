@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,29 @@ _SMALLEST_SHARE = 1e-30
 
 
 @dataclass(frozen=True, eq=False)
+class Terms:
+    """What some components' masses are sums of.
+
+    Attributes
+    ----------
+    values : (n, 1)
+    logs : (m, n)
+        log f(xₙ; θₖ), with quadrature weights counted in.
+    first : int
+        The number of the first of the m components.
+    """
+
+    values: FloatArray
+    logs: FloatArray
+    first: int = 0
+
+    @property
+    def log_sum(self) -> FloatArray:
+        """(m,)"""
+        return log_sums(self.logs)
+
+
+@dataclass(frozen=True, eq=False)
 class Mass:
     """The mass between two bounds.
 
@@ -39,26 +62,30 @@ class Mass:
     ----------
     log : (K,)
         log P(low ≤ X ≤ high; θₖ).
-    values : (n, 1)
-        Points between the bounds, or outside.
-    shares : (K, n)
-        With them ∂ log Pₖ = Σₙ shareₖₙ ∂ log f(xₙ; θₖ): f(xₙ) / Pₖ, and by its quadrature weight, for points inside;
-        for those outside its negative, since scores average to zero over all values.
+    parts : tuple of (Terms, FloatArray)
+        What it is made of, with the signs (m,) of the components: 1 for terms between the bounds, -1 for those outside
+        where the mass is one minus theirs, 0 where they do not count.
     """
 
     log: FloatArray
-    values: FloatArray
-    shares: FloatArray
+    parts: tuple[tuple[Terms, FloatArray], ...]
 
-    @classmethod
-    def of(cls, log: FloatArray, *parts: tuple[FloatArray, FloatArray, Array]) -> Mass:
-        """From terms: values (n, 1), log f (K, n), and the sign (K,) that they have, 0 where they do not count."""
-        values = np.concatenate([part[0] for part in parts])
-        with np.errstate(all="ignore"):
-            shares = np.concatenate([sign[:, None] * np.exp(logs - log[:, None]) for _, logs, sign in parts], axis=1)
+    @cached_property
+    def points(self) -> tuple[FloatArray, FloatArray]:
+        """Values (n, 1) and shares (K, n) with ∂ log Pₖ = Σₙ shareₖₙ ∂ log f(xₙ; θₖ).
+
+        A share is f(xₙ) / Pₖ, or its negative for a value outside, since scores average to zero over all values.
+        """
+        values = np.concatenate([terms.values for terms, _ in self.parts])
+        shares, at = np.zeros((len(self.log), len(values))), 0
+        for terms, signs in self.parts:
+            rows, columns = slice(terms.first, terms.first + len(signs)), slice(at, at + len(terms.values))
+            with np.errstate(all="ignore"):
+                shares[rows, columns] = signs[:, None] * np.exp(terms.logs - self.log[rows, None])
+            at = columns.stop
         shares = np.where(np.isfinite(shares), shares, 0.0)
         kept = np.any(np.abs(shares) > _SMALLEST_SHARE, axis=0)
-        return cls(log, values[kept], shares[:, kept])
+        return values[kept], shares[:, kept]
 
 
 def mass_between(family: AnyFamily, params: Any, low: float | None, high: float | None) -> Mass:
@@ -71,55 +98,52 @@ def mass_between(family: AnyFamily, params: Any, low: float | None, high: float 
 # -- whole numbers -----------------------------------------------------------------------------
 
 
-Terms = tuple[FloatArray, FloatArray]
-
-
 def _discrete(family: AnyFamily, params: Any, low: float | None, high: float | None) -> Mass:
     """The sum over what is inside; or one minus that over the outside, where there is no end or a distant one."""
     first = 0 if low is None else max(0, int(np.ceil(low)))
     stop = sys.maxsize if high is None else int(np.floor(high)) + 1
     if stop - first <= _MOST_TERMS:
-        values, logs = _terms(family, params, first, stop)
-        return Mass.of(log_sums(logs), (values, logs, np.ones(len(logs))))
+        inside = _terms(family, params, first, stop)
+        return Mass(inside.log_sum, ((inside, np.ones(len(inside.logs))),))
     outside = _terms(family, params, 0, first)
     if high is not None:
-        beyond = _upwards(family, params, stop, sys.maxsize, np.ones(len(outside[1]), bool))
+        beyond = _upwards(family, params, stop, sys.maxsize, np.ones(len(outside.logs), bool))
         outside = _joined([outside, beyond])
-    log_outside = log_sums(outside[1])
+    log_outside = outside.log_sum
     with np.errstate(divide="ignore"):
-        inside = np.log1p(-np.exp(np.minimum(log_outside, 0.0)))
+        log = np.log1p(-np.exp(np.minimum(log_outside, 0.0)))
     accurate = log_outside < -np.log(2)
     if accurate.all():
-        return Mass.of(inside, (*outside, -np.ones(len(accurate))))
+        return Mass(log, ((outside, -np.ones(len(log))),))
     above = _upwards(family, params, first, stop, ~accurate)
-    log = np.where(accurate, inside, log_sums(above[1]))
-    return Mass.of(log, (*outside, -1.0 * accurate), (*above, 1.0 * ~accurate))
+    log = np.where(accurate, log, above.log_sum)
+    return Mass(log, ((outside, -1.0 * accurate), (above, 1.0 * ~accurate)))
 
 
 def _terms(family: AnyFamily, params: Any, first: int, stop: int) -> Terms:
-    """Whole numbers first ≤ x < stop within the family's support, (n, 1), and their log f (K, n)."""
+    """Those of the whole numbers first ≤ x < stop within the family's support, for all components."""
     lowest = lowest_value(family)
     first = max(first, lowest)
     stop = _end(family, first, stop)
     if first >= stop:
-        return np.empty((0, 1)), np.empty((_n_components(family, params, float(lowest)), 0))
+        return Terms(np.empty((0, 1)), np.empty((_n_components(family, params, float(lowest)), 0)))
     grid = np.arange(first, stop, dtype=float)[:, None]
-    return grid, np.asarray(family.log_density(Batch(grid), params))
+    return Terms(grid, np.asarray(family.log_density(Batch(grid), params)))
 
 
 def _joined(terms: list[Terms]) -> Terms:
-    values, logs = zip(*terms, strict=True)
-    return np.concatenate(values), np.concatenate(logs, axis=1)
+    values, logs = [part.values for part in terms], [part.logs for part in terms]
+    return Terms(np.concatenate(values), np.concatenate(logs, axis=1))
 
 
 def _upwards(family: AnyFamily, params: Any, first: int, stop: int, wanted: Array) -> Terms:
     """The terms from `first` on, in growing blocks until the next adds nothing to the components (K,) that are wanted:
     accurate where their sum is small."""
     found, size = [_terms(family, params, first, first + _BLOCK)], _BLOCK
-    total = log_sums(found[0][1])
+    total = found[0].log_sum
     while size < min(_MOST_TERMS, stop - first):
         found.append(_terms(family, params, first + size, min(first + 2 * size, stop)))
-        block = log_sums(found[-1][1])
+        block = found[-1].log_sum
         total, size = np.logaddexp(total, block), 2 * size
         if np.all(((block < total + _NEGLIGIBLE) | (total == -np.inf))[wanted]):
             break
@@ -190,25 +214,19 @@ def _continuous(family: AnyFamily, params: Any, low: float | None, high: float |
     first, last = ends_on(line, low, high)
     n_components = _n_components(family, params, 0.5)
 
-    def between(start: float, end: float) -> Terms:
-        """The terms of all components, each with points of its own."""
+    def between(start: float, end: float) -> tuple[list[Terms], FloatArray]:
+        """The terms of each component, at points of its own, and the logs (K,) of their sums."""
         found = [_one(family, params, k, line, start, end) for k in range(n_components)]
-        logs = np.full((n_components, sum(len(own) for _, own in found)), -np.inf)
-        at = 0
-        for k, (_, own) in enumerate(found):
-            logs[k, at : at + len(own)] = own
-            at += len(own)
-        return np.concatenate([values for values, _ in found])[:, None], logs
+        return found, np.concatenate([terms.log_sum for terms in found])
 
-    inside = between(first, last)
-    log, everywhere = log_sums(inside[1]), np.ones(n_components)
+    inside, log = between(first, last)
+    one = np.ones(1)
     if line is not _UNIT or last < _NEAREST_ONE:
-        return Mass.of(log, (*inside, everywhere))
-    below = between(-line.furthest, first)
-    log_below = log_sums(below[1])
+        return Mass(log, tuple((terms, one) for terms in inside))
+    below, log_below = between(-line.furthest, first)
     few = log_below < np.log(0.9)
     log = np.where(few, np.log1p(-np.exp(np.minimum(log_below, -0.1))), log)
-    return Mass.of(log, (*inside, 1.0 * ~few), (*below, -1.0 * few))
+    return Mass(log, tuple((below[k], -one) if few[k] else (inside[k], one) for k in range(n_components)))
 
 
 def line_of(family: AnyFamily) -> Line:
@@ -235,7 +253,7 @@ def ends_on(line: Line, low: float | None, high: float | None) -> tuple[float, f
 
 
 def _one(family: AnyFamily, params: Any, k: int, line: Line, first: float, last: float) -> Terms:
-    """Points x (n,) and logs (n,) of what each adds to the mass of a component between two places on the line."""
+    """What adds up to the mass of a component between two places on the line."""
     centre, spread = location(family, params, k, line)
 
     def log_integrand(v: FloatArray) -> FloatArray:
@@ -248,7 +266,7 @@ def _one(family: AnyFamily, params: Any, k: int, line: Line, first: float, last:
     ends = np.arcsinh((np.array([first, last]) - centre) / spread)
     v, logs = log_nodes(log_integrand, _edges(float(ends[0]), float(ends[1])))
     with np.errstate(all="ignore"):
-        return line.from_line(centre + spread * np.sinh(v)), logs
+        return Terms(line.from_line(centre + spread * np.sinh(v))[:, None], logs[None], k)
 
 
 def location(family: AnyFamily, params: Any, k: int, line: Line) -> tuple[float, float]:

@@ -32,7 +32,7 @@ class TruncatedParameters(Parameters):
 
     @cached_property
     def remembered(self) -> dict[Any, Mass]:
-        """P by (family, low, high), so that all chunks share one computation."""
+        """The mass by (family, low, high), so that all chunks share one computation."""
         return {}
 
 
@@ -115,14 +115,18 @@ class Truncated(Family[TruncatedParameters, TruncatedStatistics]):
         return numeric_m_step(self, statistics, params, untruncated)
 
     def expected_log_density(self, statistics: TruncatedStatistics, params: TruncatedParameters) -> float:
-        lost = np.where(statistics.counts > 0, statistics.counts, 0.0) @ self.log_mass(params)
-        return self.family.expected_log_density(statistics.base, params.base) - float(lost)
+        there = statistics.counts > 0
+        log_mass = self.log_mass(params)[there]
+        if np.any(log_mass == -np.inf):
+            return -np.inf
+        lost = float(statistics.counts[there] @ log_mass)
+        return self.family.expected_log_density(statistics.base, params.base) - lost
 
     def score(self, statistics: TruncatedStatistics, params: TruncatedParameters) -> FloatArray:
         """∇Q_f - Σₖ nₖ ∇ log Pₖ, the latter as the mean score between the bounds."""
         score = self.family.score(statistics.base, params.base)
-        mass = self._mass(params)
-        batch, weights = Batch(mass.values), np.maximum(statistics.counts, 0.0)[:, None] * mass.shares
+        values, shares = self._mass(params).points
+        batch, weights = Batch(values), np.maximum(statistics.counts, 0.0)[:, None] * shares
         for sign in (1.0, -1.0):
             posterior = Posterior(np.maximum(sign * weights, 0.0))
             if posterior.responsibilities.any():

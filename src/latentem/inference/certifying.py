@@ -39,8 +39,9 @@ def certify(result: EMResult, *, executor: str | Executor | None = None, seed: i
 
     With more than 300 free parameters only the smallest curvatures are found, in at most 200 passes, and distances are
     upper bounds; the odds that a smaller curvature is missed are one in a thousand.  What is flat, accelerated EM from
-    both sides tells: a ridge or a saddle.  Where z is simulated there is no verdict: the certificate is that of the
-    simulated log-likelihood.
+    both sides tells, a ridge or a saddle, in as many passes again and some more.
+
+    Where z is simulated there is no verdict: the certificate is that of the simulated log-likelihood.
 
     Parameters
     ----------

@@ -25,49 +25,23 @@ TOL = 1e-7
 
 
 @dataclass(frozen=True)
-class Along:
-    """What was found along a direction.
+class Settled:
+    """Where EM leads, and by how much it could still rise there."""
 
-    Attributes
-    ----------
-    found : Found
-    point : Point
-        Where the objective is higher, if it rises.
-    gain : float
-        What EM gained from where the fit ended, before the first step.
-    """
+    point: Point
+    left: float
+
+
+@dataclass(frozen=True)
+class Along:
+    """What was found along a direction, and where: beyond it, if the objective rises."""
 
     found: Found
     point: Point
-    gain: float
 
 
-def level_along(surface: Surface, point: Point, complete: FloatArray, move: FloatArray) -> Along:
-    """Both ways along a direction (d,) of length 1 in the metric I_c (d, d)."""
-    settled = _settled(surface, point.vector)
-    if settled is None:
-        return Along(Found.UNCLEAR, point, np.nan)
-    base, left = settled
-    length = DISTANCE * float(np.sqrt(surface.units(base)))
-    found = []
-    for sign in (1.0, -1.0):
-        step = sign * length * move
-        ended = _settled(surface, base.vector + step)
-        if ended is None:
-            found.append(Found.UNCLEAR)
-            continue
-        there, more = ended
-        rise, bound = there.objective - base.objective, 2 * (base.rounding + there.rounding + left + more)
-        if rise > bound:
-            return Along(Found.RISE, there, base.objective - point.objective)
-        kept = float(move @ complete @ (there.vector - base.vector)) * sign >= KEPT * length
-        found.append(Found.LEVEL if rise >= -bound and kept else Found.FALL)
-    whole = found[0] if found[0] is found[1] else Found.LEVEL if Found.LEVEL in found else Found.UNCLEAR
-    return Along(whole, base, base.objective - point.objective)
-
-
-def _settled(surface: Surface, vector: FloatArray) -> tuple[Point, float] | None:
-    """Where EM leads from there, and what is left to gain; None where it does not arrive."""
+def settle(surface: Surface, vector: FloatArray) -> Settled | None:
+    """Where EM leads from a vector (d,); None where it does not arrive."""
     problem = surface.problem
     if not surface.admits(vector):
         return None
@@ -76,7 +50,26 @@ def _settled(surface: Surface, vector: FloatArray) -> tuple[Point, float] | None
         result = climb(problem.model, problem.source, surface.template.unflatten(vector))
     except (LatentemError, ArithmeticError, ValueError):
         return None
-    surface.passes += result.n_iter
+    surface.passes += 1 + result.n_iter
     if not result.converged:
         return None
-    return surface.at(result.parameters.flatten()), float(np.nan_to_num(result.remaining_gain, nan=TOL))
+    return Settled(surface.at(result.parameters.flatten()), float(np.nan_to_num(result.remaining_gain, nan=TOL)))
+
+
+def look_along(surface: Surface, base: Settled, complete: FloatArray, move: FloatArray) -> Along:
+    """Both ways along a direction (d,) of length 1 in the metric I_c (d, d)."""
+    length = DISTANCE * float(np.sqrt(surface.units(base.point)))
+    found = []
+    for sign in (1.0, -1.0):
+        there = settle(surface, base.point.vector + sign * length * move)
+        if there is None:
+            found.append(Found.UNCLEAR)
+            continue
+        rise = there.point.objective - base.point.objective
+        bound = 2 * (base.point.rounding + there.point.rounding + base.left + there.left)
+        if rise > bound:
+            return Along(Found.RISE, there.point)
+        kept = float(move @ complete @ (there.point.vector - base.point.vector)) * sign >= KEPT * length
+        found.append(Found.LEVEL if rise >= -bound and kept else Found.FALL)
+    whole = found[0] if found[0] is found[1] else Found.LEVEL if Found.LEVEL in found else Found.UNCLEAR
+    return Along(whole, base.point)

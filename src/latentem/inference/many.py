@@ -13,7 +13,7 @@ from .edges import Free
 from .examined import ground, held_by_bounds
 from .krylov import Leading, leading_curvatures
 from .leaving import leave
-from .level import Along, level_along
+from .level import look_along, settle
 from .linearize import end_of_model
 from .probing import Found
 from .spectrum import SURE
@@ -25,10 +25,7 @@ def certify_many(surface: Surface, status: Status, seed: int) -> Certificate:
     """The certificate of a fit with many parameters, from its smallest curvatures."""
     point, _, lengths, complete, free = ground(surface, surface.template.flatten())
     free, bounds = _within(surface, point, complete, free)
-    try:
-        found = leading_curvatures(surface, point, complete, free, seed)
-    except np.linalg.LinAlgError:
-        found = Leading(np.array([np.nan]), np.inf, -np.inf, np.zeros(len(point.vector)), np.inf)
+    found = _leading(surface, point, complete, free, seed)
     smallest = float(found.curvatures[0])
     distance = found.distance / np.sqrt(found.least) if found.least > SURE else np.inf
     draft = Certificate(
@@ -42,19 +39,28 @@ def certify_many(surface: Surface, status: Status, seed: int) -> Certificate:
         error=found.error,
         edges=opened_edges(surface, point, lengths, free.edges),
         bounds=bounds,
-        along=leading(point.parameters.coordinate_names(), shares(found.move[:, None], 1 / free.steps)),
+        along=_names(point, free, found.move),
         passes=0,
     )
     judged = _judged_many(draft, found, surface, point, status)
     if judged.verdict is Verdict.UNDECIDED and found.is_flat:
-        first = level_along(surface, point, complete, found.move)
-        judged = _flat_many(judged, first, point)
-        if judged.verdict is Verdict.RIDGE:
-            # Beside a ridge there may be a direction without curvature along which the objective rises.
-            other = leading_curvatures(surface, point, complete, free, seed + 1)
-            second = level_along(surface, point, complete, other.move)
-            judged = _flat_many(judged, second, point) if second.found is Found.RISE else judged
+        judged = _flat_many(judged, surface, point, complete, free, found.move, seed)
     return replace(judged, passes=surface.passes)
+
+
+def _leading(surface: Surface, point: Point, complete: FloatArray, free: Free, seed: int) -> Leading:
+    """The smallest curvatures; NaN where I_c is singular, and 1, as of the complete data, where nothing is free."""
+    if not free.moves.shape[1]:
+        return Leading(np.ones(1), 0.0, 1.0, np.zeros(len(point.vector)), 0.0)
+    try:
+        return leading_curvatures(surface, point, complete, free, seed)
+    except np.linalg.LinAlgError:
+        return Leading(np.array([np.nan]), np.inf, -np.inf, np.zeros(len(point.vector)), np.inf)
+
+
+def _names(point: Point, free: Free, move: FloatArray) -> tuple[str, ...]:
+    """The coordinates that a direction mostly moves."""
+    return leading(point.parameters.coordinate_names(), shares(move[:, None], 1 / free.steps))
 
 
 def _within(surface: Surface, point: Point, complete: FloatArray, free: Free) -> tuple[Free, tuple[str, ...]]:
@@ -94,14 +100,33 @@ def _judged_many(draft: Certificate, found: Leading, surface: Surface, point: Po
     return as_maximum(draft, told)
 
 
-def _flat_many(draft: Certificate, along: Along, point: Point) -> Certificate:
-    """What steps along a direction without curvature say, which was found among many."""
-    told = told_of_edges(draft)
-    if along.found is Found.RISE:
-        return as_saddle(draft, point, along.point, told)
-    if along.found is not Found.LEVEL:
+def _flat_many(
+    draft: Certificate,
+    surface: Surface,
+    point: Point,
+    complete: FloatArray,
+    free: Free,
+    move: FloatArray,
+    seed: int,
+) -> Certificate:
+    """What steps along a direction without curvature say, which was found among many.
+
+    Where it is level, those along another one, found from another first vector, are asked too: beside a ridge there may
+    be a direction along which the objective rises.
+    """
+    base, told = settle(surface, point.vector), told_of_edges(draft)
+    if base is None:
         return draft
-    if 2 * along.gain > NEAR**2:
+    first = look_along(surface, base, complete, move)
+    if first.found is Found.RISE:
+        return as_saddle(draft, point, first.point, told)
+    if first.found is not Found.LEVEL:
+        return draft
+    gain = max(base.point.objective - point.objective, 0.0)
+    if 2 * gain > NEAR**2:
         return replace(draft, verdict=Verdict.NOT_CONVERGED, reasons=(GO_ON, *told))
-    gain = max(along.gain, 0.0)
+    other = _leading(surface, point, complete, free, seed + 1).move
+    second = look_along(surface, base, complete, other)
+    if second.found is Found.RISE:
+        return as_saddle(replace(draft, along=_names(point, free, other)), point, second.point, told)
     return as_ridge(replace(draft, distance=float(np.sqrt(2 * gain)), remaining_gain=gain), told)

@@ -82,7 +82,7 @@ class Profile:
         return np.asarray(factor) if info == 0 else None
 
     def newton_step(self, factor: FloatArray) -> FloatArray:
-        """In log ψ, with a factor of the Hessian."""
+        """In log ψ, with a factor of the Hessian, here or at a place nearby."""
         return np.asarray(-dpotrs(factor, self.slope)[0])
 
 
@@ -137,7 +137,7 @@ def leading_eigenpairs(matrix: FloatArray, q: int) -> tuple[FloatArray, FloatArr
     if 0 < q < FEW * p:
         reduced, diagonal, beside, reflections, info = dsytrd(matrix, lower=1)
         found, values, vectors, info = dstemr(diagonal, np.append(beside, 0.0), 2, 0.0, 1.0, p - q + 1, p)
-        if info == 0 and found == q:
+        if info == 0 and found == q and np.all(np.isfinite(values[:q])):
             turned = np.asfortranarray(vectors[:, :q])
             turned[1:] = dormqr("L", "N", reduced[1:, :-1], reflections, turned[1:], 32 * q)[0]
             return values[:q][::-1], turned[:, ::-1]

@@ -16,7 +16,7 @@ from .kalman_reference import reference
 
 UNDETERMINED, IMPOSSIBLE = 1, 2
 # Numbers of scratch space that a thread keeps from call to call, at most, for each use.
-LARGEST_KEPT = 4_000_000
+LARGEST_KEPT = 1_000_000
 _kept = local()
 
 

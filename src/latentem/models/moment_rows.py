@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from copy import copy
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -69,16 +68,13 @@ class MomentRows(ArraySource):
 
     def __init__(self, weight: float, mean: FloatArray, scatter: FloatArray, **options: Any) -> None:
         values, weights = rows_with_moments(weight, mean, scatter)
-        super().__init__(values, weights=weights, unseen=True, **options)
+        super().__init__(values, weights=weights, **options)
         self.weight, self.mean, self.covariance = weight, mean, scatter / weight
 
     def in_units(self, centre: FloatArray, scale: FloatArray) -> MomentRows:
-        """Rows (x - centre) / scale."""
-        moved = copy(self)
-        moved.values = (self.values - centre) / scale
-        moved.mean = (self.mean - centre) / scale
-        moved.covariance = self.covariance / (scale[:, None] * scale)
-        return moved
+        """Rows (x - centre) / scale, made from their own moments: a mean far from zero takes no digits with it."""
+        mean, scatter = (self.mean - centre) / scale, self.weight * self.covariance / (scale[:, None] * scale)
+        return MomentRows(self.weight, mean, scatter, names=self.names, layout=self._layout, unseen=True)
 
 
 def moment_rows(source: Source, executor: Executor) -> Source:
@@ -104,12 +100,13 @@ def moment_rows(source: Source, executor: Executor) -> Source:
     with np.errstate(all="ignore"):
         centre = _centre(first)
         sums = executor.fold(partial(_sums, seen, centre), source)
-        if not sums.are_usual or not np.all(np.abs(centre) < np.sqrt(LARGEST_SQUARES)):
+        usual = sums.are_usual and bool(np.all(np.abs(centre) < np.sqrt(LARGEST_SQUARES)))
+        if not usual and isinstance(source, ArraySource) and source.unseen:
             return source
     if not source.missing and sums.weights[0] > 0:
         weight, mean = float(sums.weights[0]), sums.first[0] / sums.weights[0]
         scatter = sums.second[0] - sums.weights[0] * np.outer(mean, mean)
-        few = MomentRows(weight, centre + mean, scatter, names=source.names, layout=source.layout)
+        few = MomentRows(weight, centre + mean, scatter, names=source.names, layout=source.layout, unseen=usual)
         return few if few.n_rows < source.n_rows else source
     parts = [_standing_for(*part, centre) for part in zip(seen, sums.weights, sums.first, sums.second, strict=True)]
     if source.missing:
