@@ -178,8 +178,8 @@ def _is_steep(iteration: Iteration, bound: float) -> bool:
 
 def _is_stuck(iteration: Iteration) -> bool:
     """Whether an EM step fell until it was so short that it gained no more than rounding; noise is another matter."""
-    exact = getattr(iteration.expectation, "noise", 0.0) == 0
-    return exact and iteration.step is Step.DAMPED and iteration.gain <= iteration.rounding
+    damped = iteration.step is Step.DAMPED and iteration.gain <= iteration.rounding
+    return damped and iteration.expectation.noise == 0
 
 
 def _promises_nothing(iteration: Iteration, bound: float) -> bool:

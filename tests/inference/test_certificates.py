@@ -40,7 +40,8 @@ def test_the_smallest_curvatures_alone_lead_to_no_wrong_verdict(one, monkeypatch
     monkeypatch.setattr(certifying, "MANY", 0)
     found = [result.certify(seed=seed) for seed in range(20)]
     assert {certificate.verdict for certificate in found} <= {one.verdict, Verdict.UNDECIDED}
-    assert all(certificate.passes <= 200 for certificate in found)
+    # What is flat is followed by EM from both sides.
+    assert all(each.passes <= (150 if each.eigenvalues[0] > 1 - 1e-4 else 100) for each in found)
     if one.verdict in (Verdict.MAXIMUM, Verdict.SADDLE) and abs(result.certify().eigenvalues[0] - 1) > 1e-5:
         assert {certificate.verdict for certificate in found} == {one.verdict}
 

@@ -20,7 +20,6 @@ from latentem.data import ArraySource, Batch
 from latentem.em import run
 from latentem.execution import Processes, Serial, Threads, pools
 from latentem.execution.blas import single_threaded_blas
-from latentem.execution.pools import pool_of
 from latentem.execution.reduction import BLOCK, PairwiseSum, pairwise_sum
 from latentem.execution.spare import each, threads_for_a_chunk
 from latentem.families.gaussian import FullGaussian, FullGaussianParameters
@@ -280,10 +279,9 @@ def test_threads_are_kept_from_fold_to_fold_and_no_call_outlives_its_fold():
             raise ValueError("no more")
         return number(1.0)
 
-    with pool_of(2):  # whatever was kept before
-        for _ in range(5):
-            Threads(2).fold(partial(named, None), source)
-            assert not going
+    for _ in range(5):
+        Threads(2).fold(partial(named, None), source)
+        assert not going
     assert len(seen) <= 2
     assert get_ident() not in seen
     for _ in range(3):

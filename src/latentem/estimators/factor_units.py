@@ -15,7 +15,7 @@ from ..model import LatentVariableModel, ModelParameters, ModelStatistics
 from ..models.moment_rows import MomentRows
 from ..result import EMResult
 from ..statistics import Expectation, Reference
-from .gaussian_mixture import column_scales, every_row, scale_or_size
+from .gaussian_mixture import centres_and_scales, scale_or_size
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,6 @@ class Units:
 
 def observed_weights(source: Source) -> FloatArray:
     """(p,): the weights of the observed entries of each column."""
-    if isinstance(source, MomentRows):
-        return np.full(source.n_columns, source.weight)
     return np.sum([batch.unit_weights(per_group=False) @ batch.observed for batch in source], axis=0)
 
 
@@ -122,11 +120,7 @@ def _centre_and_scale(source: Source) -> tuple[FloatArray, FloatArray]:
     if isinstance(source, MomentRows):
         scale = np.sqrt(np.maximum(np.diagonal(source.covariance), 0.0))
         return source.mean, scale_or_size(scale, source.mean, scale)
-    values, weights = every_row(source, max(1, source.n_rows // 10_000))
-    seen = ~np.isnan(values)
-    mass = weights @ seen
-    centre = weights @ np.where(seen, values, 0.0) / np.where(mass > 0, mass, 1.0)
-    return centre, column_scales(source)
+    return centres_and_scales(source)
 
 
 class UnitSource(Source):

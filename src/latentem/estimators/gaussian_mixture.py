@@ -254,9 +254,14 @@ def variance_floor(reg_covar: float | str, source: Source) -> float | tuple[floa
 
 def column_scales(source: Source) -> FloatArray:
     """Standard deviation (D,) of each column's observed entries; of a constant column 1e-8 of its size."""
+    return centres_and_scales(source)[1]
+
+
+def centres_and_scales(source: Source) -> tuple[FloatArray, FloatArray]:
+    """Means (D,) of each column's observed entries, and the `column_scales`."""
     values, weights = every_row(source, max(1, source.n_rows // SCALE_ROWS))
     centre, scale = standardize(values, weights)
-    return scale_or_size(np.nanmax(np.abs(values - centre), axis=0, initial=0.0), centre, scale)
+    return centre, scale_or_size(np.nanmax(np.abs(values - centre), axis=0, initial=0.0), centre, scale)
 
 
 def scale_or_size(spread: FloatArray, centre: FloatArray, scale: FloatArray) -> FloatArray:

@@ -14,7 +14,8 @@ from scipy.special import logit
 from .._typing import Array, FloatArray
 from ..data import Batch
 from ..errors import DataError, ParameterError
-from ..kernels.quadrature import log_nodes, log_sums
+from ..kernels.normalize import log_sum_exp
+from ..kernels.quadrature import log_nodes
 from .composite import AnyFamily
 
 _BLOCK = 64
@@ -50,8 +51,8 @@ class Terms:
 
     @property
     def log_sum(self) -> FloatArray:
-        """(m,)"""
-        return log_sums(self.logs)
+        """(m,): the log of each component's sum."""
+        return log_sum_exp(self.logs)
 
 
 @dataclass(frozen=True, eq=False)

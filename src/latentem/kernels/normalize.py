@@ -14,9 +14,9 @@ SMALLEST_COMPILED = 4096
 
 
 def log_sum_exp(values: FloatArray, axis: int = -1) -> FloatArray:
-    """log Σ exp over an axis; -inf where all are."""
-    peak = finite(values.max(axis=axis, keepdims=True))
-    with np.errstate(divide="ignore"):
+    """log Σ exp over an axis; -inf where all are, or there are none."""
+    peak = finite(values.max(axis=axis, keepdims=True, initial=-np.inf))
+    with np.errstate(divide="ignore", under="ignore"):
         return np.asarray(np.log(np.exp(values - peak).sum(axis=axis)) + np.squeeze(peak, axis))
 
 

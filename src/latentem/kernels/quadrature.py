@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .._typing import FloatArray
+from .normalize import log_sum_exp
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(20)
 _ROUNDS, _MOST_OPEN = 60, 512
@@ -31,14 +32,15 @@ def log_nodes(
         Relative.
     """
     low, high = edges[:-1], edges[1:]
-    whole = log_sums(_panels(log_function, low, high)[1])
+    whole = log_sum_exp(_panels(log_function, low, high)[1])
     settled: list[tuple[FloatArray, FloatArray]] = []
+    known: list[FloatArray] = []
     for round_ in range(_ROUNDS):
         middle = 0.5 * (low + high)
         points, logs = _panels(log_function, np.concatenate([low, middle]), np.concatenate([middle, high]))
-        halves = log_sums(logs)
+        halves = log_sum_exp(logs)
         left, right = np.split(halves, 2)
-        total = log_sums(np.concatenate([log_sums(part)[:, None] for _, part in settled] + [halves[:, None]]).T)[0]
+        total = log_sum_exp(np.concatenate([*known, halves]))
         if total == -np.inf:
             settled.append((points, logs))
             break
@@ -49,18 +51,11 @@ def log_nodes(
             break
         closed = np.concatenate([~open_, ~open_])
         settled.append((points[closed], logs[closed]))
+        known.append(halves[closed])
         low, high = np.concatenate([low[open_], middle[open_]]), np.concatenate([middle[open_], high[open_]])
         whole = np.concatenate([left[open_], right[open_]])
     every_point, every_log = (np.concatenate([part.ravel() for part in parts]) for parts in zip(*settled, strict=True))
     return every_point, every_log
-
-
-def log_sums(logs: FloatArray) -> FloatArray:
-    """log Σ exp over the last axis; -inf where all are, or there are none."""
-    peak = logs.max(axis=-1, initial=-np.inf)
-    shift = np.where(np.isfinite(peak), peak, 0.0)
-    with np.errstate(divide="ignore", under="ignore"):
-        return np.asarray(shift + np.log(np.exp(logs - shift[..., None]).sum(axis=-1)))
 
 
 def _panels(
