@@ -90,7 +90,8 @@ def common_centre(means: FloatArray, terms: Callable[[FloatArray], FloatArray]) 
     sizes = terms(means - centre)
     apart = ~(sizes <= LARGEST_TERMS)
     if apart.any():
-        centre = means[np.argmin(sizes) if apart.all() else ~apart].reshape(-1, means.shape[1]).mean(axis=0)
+        near = np.arange(len(means)) == np.argmin(sizes) if apart.all() else ~apart
+        centre = means[near].mean(axis=0)
         apart = ~(terms(means - centre) <= LARGEST_TERMS)
     return centre, np.flatnonzero(apart)
 
